@@ -32,3 +32,9 @@ func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 // Revealed is implemented by results with a secret: a copy whose JSON holds the secret in clear. A
 // front end asks for it only to print to the requester alone.
 type Revealed interface{ Revealed() any }
+
+// Kubeconfiger is implemented by results that can be written as a kubeconfig.
+type Kubeconfiger interface {
+	// Kubeconfig is a complete kubeconfig file with the secret in it.
+	Kubeconfig() (Secret, error)
+}
