@@ -1,0 +1,131 @@
+// Package lifecycle makes, starts, watches and removes a local cluster.
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/addons"
+	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/cluster"
+	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/simnode"
+	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/supervisor"
+)
+
+// Flavor is what differs between kinds of clusters. Everything else (the folder, the supervisor, the
+// kubeconfig, status, logs, removal) is common to them.
+type Flavor interface {
+	// Plan chooses addresses, writes what the components need, and returns them. It is asked once
+	// per start of the supervisor, and again (attempt > 0) if an address was taken.
+	Plan(config *cluster.Config, attempt int) ([]supervisor.Component, error)
+
+	// Populate fills a cluster whose components run: nodes, add-ons.
+	Populate(ctx context.Context, config *cluster.Config, wait bool, progress Progress) error
+
+	// Cleanup removes what the components leave behind outside the cluster's folder. The
+	// components have ended, if only by kill -9; it may be called again.
+	Cleanup(ctx context.Context, config *cluster.Config) error
+}
+
+// FlavorOf returns the flavor of a kind.
+func FlavorOf(kind cluster.Kind) (Flavor, error) {
+	switch kind {
+	case cluster.Simulated:
+		return simulated{}, nil
+	}
+	return nil, fmt.Errorf("this labcluster does not know clusters of kind %q", kind)
+}
+
+// simulated is a real control plane with simulated nodes.
+type simulated struct{}
+
+// Plan implements Flavor.
+func (simulated) Plan(config *cluster.Config, attempt int) ([]supervisor.Component, error) {
+	if attempt > 0 || !config.PortsFree() {
+		if err := config.ChoosePorts(); err != nil {
+			return nil, err
+		}
+		if err := config.Save(); err != nil {
+			return nil, err
+		}
+	}
+	if err := config.WriteCertificates(); err != nil {
+		return nil, err
+	}
+	if err := config.WriteSettings(simnode.KwokConfig()); err != nil {
+		return nil, err
+	}
+	return config.Plan()
+}
+
+// Populate implements Flavor.
+func (s simulated) Populate(ctx context.Context, config *cluster.Config, wait bool, progress Progress) error {
+	restConfig, client, err := connect(config)
+	if err != nil {
+		return err
+	}
+	if err := s.nodes(ctx, client, config, wait, progress); err != nil {
+		return err
+	}
+	if !config.Addons {
+		return nil
+	}
+	step := progress.Begin("add-ons, simulated (CoreDNS, kube-proxy)")
+	if err := addons.Apply(ctx, restConfig, config); err != nil {
+		return err
+	}
+	if wait && len(config.Nodes) > 0 {
+		if err := addons.AwaitReady(ctx, client); err != nil {
+			return fmt.Errorf("wait for the add-ons: %w", err)
+		}
+	}
+	step.Done("")
+	return nil
+}
+
+func (simulated) nodes(ctx context.Context, client kubernetes.Interface, config *cluster.Config, wait bool, progress Progress) error {
+	if len(config.Nodes) == 0 {
+		return nil
+	}
+	step := progress.Begin(fmt.Sprintf("%s, simulated", count(len(config.Nodes), "node")))
+	if err := simnode.Create(ctx, client, config); err != nil {
+		return err
+	}
+	if wait {
+		report := func(ready int) { step.Update(fmt.Sprintf("%d Ready", ready)) }
+		if err := simnode.AwaitReady(ctx, client, config, report); err != nil {
+			return fmt.Errorf("wait for the nodes: %w", err)
+		}
+	}
+	step.Done("")
+	return nil
+}
+
+// Cleanup implements Flavor: processes that have ended leave nothing else.
+func (simulated) Cleanup(context.Context, *cluster.Config) error { return nil }
+
+// connect returns an administrator's client.
+func connect(config *cluster.Config) (*rest.Config, kubernetes.Interface, error) {
+	restConfig, err := clientcmd.BuildConfigFromFlags("", config.Dir().AdminKubeconfig())
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the administrator's kubeconfig: %w", err)
+	}
+	restConfig.QPS = -1 // thousands of nodes to create
+	restConfig.Timeout = 30 * time.Second
+	client, err := kubernetes.NewForConfig(restConfig)
+	if err != nil {
+		return nil, nil, err
+	}
+	return restConfig, client, nil
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

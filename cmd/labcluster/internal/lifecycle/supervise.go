@@ -1,0 +1,138 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/cluster"
+	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/supervisor"
+)
+
+// SupervisorName is argv[0] of the process that keeps a cluster's components running.
+const SupervisorName = "labcluster-supervisor"
+
+// Supervise is that process. It returns when ctx ends or somebody asks for the end.
+func Supervise(ctx context.Context, dir cluster.Dir) error {
+	held, err := tryAcquire(dir.LockFile())
+	if errors.Is(err, errLocked) {
+		return fmt.Errorf("the cluster in %s has a supervisor already", dir)
+	}
+	if err != nil {
+		return err
+	}
+	defer held.release()
+
+	config, err := cluster.Load(dir)
+	if err != nil {
+		return err
+	}
+	flavor, err := FlavorOf(config.Kind)
+	if err != nil {
+		return err
+	}
+	s, err := supervisor.New(supervisor.Config{
+		Plan: func(attempt int) ([]supervisor.Component, error) {
+			return flavor.Plan(config, attempt)
+		},
+		StateFile: dir.StateFile(),
+		LogDir:    dir.LogDir(),
+		Socket:    config.ControlSocket(),
+	})
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx)
+}
+
+// startSupervisor starts the supervisor in a session of its own, so that it survives this process
+// and its terminal. The channel tells if it ends.
+func startSupervisor(dir cluster.Dir) (<-chan error, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	log, err := os.OpenFile(dir.LogFile("supervisor"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	command := &exec.Cmd{
+		Path:        self,
+		Args:        []string{SupervisorName, string(dir)},
+		Dir:         "/",
+		Stdout:      log,
+		Stderr:      log,
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+	if err := command.Start(); err != nil {
+		return nil, fmt.Errorf("start the supervisor: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- command.Wait() }()
+	return ended, nil
+}
+
+// Limits of the end.
+const (
+	askTimeout  = 3 * time.Second
+	exitTimeout = 10 * time.Second
+)
+
+// stopAll ends the supervisor and everything that it runs or ran, politely if it listens.
+func stopAll(ctx context.Context, config *cluster.Config) error {
+	asked, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	client := supervisor.NewClient(config.ControlSocket())
+	status, err := client.Status(asked)
+	if err != nil {
+		// It may be gone, or stuck: what it wrote last tells which processes there can be.
+		status, err = supervisor.ReadStatus(config.Dir().StateFile())
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	} else if client.Shutdown(asked) == nil && awaitEnd(ctx, status.Supervisor) == nil {
+		return nil
+	}
+	processes := []supervisor.Process{status.Supervisor}
+	for _, component := range status.Components {
+		if component.Process != nil {
+			processes = append(processes, *component.Process)
+		}
+	}
+	return killAll(ctx, processes)
+}
+
+func killAll(ctx context.Context, processes []supervisor.Process) error {
+	for _, process := range processes {
+		if err := process.Signal(syscall.SIGKILL); err != nil {
+			return err
+		}
+	}
+	for _, process := range processes {
+		if err := awaitEnd(ctx, process); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func awaitEnd(ctx context.Context, process supervisor.Process) error {
+	ctx, cancel := context.WithTimeout(ctx, exitTimeout)
+	defer cancel()
+	for process.Alive() {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("process %d does not end: %w", process.PID, ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
+}

@@ -1,0 +1,350 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/cluster"
+	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/kubecontext"
+	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/supervisor"
+)
+
+// UpOptions say what cluster is wanted. A nil pointer leaves it to an existing cluster, or to the
+// default for a new one.
+type UpOptions struct {
+	Dir             cluster.Dir
+	Name            string
+	Nodes           []string // as wanted by default or explicitly
+	NodesGiven      bool
+	AuditLog        *bool
+	Addons          *bool
+	KubeconfigFiles []string
+	Wait            bool
+}
+
+// UpResult tells what Up came to.
+type UpResult struct {
+	Config  *cluster.Config
+	Existed bool // the cluster ran before
+	Notes   []string
+}
+
+// cleanupTimeout bounds tidying up after an interrupted or failed Up.
+const cleanupTimeout = 30 * time.Second
+
+// Up makes the cluster, or starts it if it exists, and waits until it can be used. If that fails or
+// is interrupted, a cluster that Up made is removed, and one that Up started is stopped.
+func Up(ctx context.Context, options UpOptions, progress Progress) (*UpResult, error) {
+	madeDir, err := makeDir(options.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkOurs(options.Dir); err != nil {
+		return nil, err
+	}
+	held, err := acquire(ctx, options.Dir.CommandLock())
+	if err != nil {
+		return nil, err
+	}
+	defer held.release()
+
+	u := &up{UpOptions: options, progress: progress, madeDir: madeDir}
+	result, err := u.run(ctx)
+	if err == nil {
+		return result, nil
+	}
+	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	return nil, errors.Join(err, u.undo(cleanup))
+}
+
+// up is one run of Up.
+type up struct {
+	UpOptions
+	progress Progress
+	config   *cluster.Config
+	kube     *kubecontext.File
+	madeDir  bool // the folder
+	made     bool // the cluster
+	started  bool // the supervisor
+	notes    []string
+}
+
+func (u *up) run(ctx context.Context) (*UpResult, error) {
+	if err := u.load(); err != nil {
+		return nil, err
+	}
+	u.kube = kubecontext.Open(u.config.Kubeconfig.Files, string(u.Dir))
+	if err := u.kube.Check(u.config.Name); err != nil {
+		return nil, err
+	}
+	running := u.isRunning(ctx)
+	if !running {
+		if err := u.start(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := u.mergeKubeconfig(); err != nil {
+		return nil, err
+	}
+	flavor, err := FlavorOf(u.config.Kind)
+	if err != nil {
+		return nil, err
+	}
+	if err := flavor.Populate(ctx, u.config, u.Wait, u.progress); err != nil {
+		return nil, err
+	}
+	return &UpResult{Config: u.config, Existed: running, Notes: u.notes}, nil
+}
+
+// load reads the settings of the cluster that exists, or thinks up those of a new one.
+func (u *up) load() error {
+	config, err := cluster.Load(u.Dir)
+	switch {
+	case errors.Is(err, cluster.ErrNoCluster):
+		return u.create()
+	case err != nil:
+		return err
+	}
+	u.config = config
+	return u.adapt()
+}
+
+func (u *up) create() error {
+	u.made = true
+	u.config = cluster.New(u.Dir, u.Name, u.Nodes)
+	u.config.MadeDir = u.madeDir
+	u.config.AuditLog = valueOr(u.AuditLog, false)
+	u.config.Addons = valueOr(u.Addons, true)
+	u.config.Kubeconfig.Files = u.KubeconfigFiles
+	return nil
+}
+
+// adapt changes an existing cluster's settings to what is wanted, as far as that can be changed.
+func (u *up) adapt() error {
+	remake := func(what string) error {
+		return fmt.Errorf("the cluster in %s was made %s; to change that, remove it first: labcluster down --data-dir %s",
+			u.Dir, what, u.Dir)
+	}
+	config := u.config
+	switch {
+	case config.Name != u.Name:
+		return remake(fmt.Sprintf("with the name %q", config.Name))
+	case valueOr(u.AuditLog, config.AuditLog) != config.AuditLog:
+		return remake(fmt.Sprintf("with --audit-log=%t", config.AuditLog))
+	case config.Version != cluster.KubernetesVersion:
+		return remake("with Kubernetes " + config.Version)
+	}
+	config.Addons = valueOr(u.Addons, config.Addons)
+	config.Kubeconfig.Files = u.KubeconfigFiles
+	if !u.NodesGiven {
+		return config.Save()
+	}
+	for _, name := range u.Nodes {
+		if !slices.Contains(config.Nodes, name) {
+			config.Nodes = append(config.Nodes, name)
+		}
+	}
+	if len(config.Nodes) > config.Room() {
+		return remake(fmt.Sprintf("with a pod network for %d nodes (%s)", config.Room(), config.PodCIDR))
+	}
+	for _, name := range config.Nodes {
+		if !slices.Contains(u.Nodes, name) {
+			u.notes = append(u.notes, fmt.Sprintf("node %s stays, although --nodes does not name it", name))
+		}
+	}
+	return config.Save()
+}
+
+func (u *up) isRunning(ctx context.Context) bool {
+	if u.made {
+		return false
+	}
+	asked, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	status, err := supervisor.NewClient(u.config.ControlSocket()).Status(asked)
+	return err == nil && status.Phase == supervisor.PhaseRunning
+}
+
+// start starts the supervisor and waits until all components were ready.
+func (u *up) start(ctx context.Context) error {
+	if !u.made { // what is left of the last time
+		if err := stopAll(ctx, u.config); err != nil {
+			return err
+		}
+	}
+	if err := u.prepare(); err != nil {
+		return fmt.Errorf("prepare the cluster's folder: %w", err)
+	}
+	ended, err := startSupervisor(u.Dir)
+	if err != nil {
+		return err
+	}
+	u.started = true
+	if err := u.awaitComponents(ctx, ended); err != nil {
+		return err
+	}
+	u.config, err = cluster.Load(u.Dir) // the supervisor chose the ports
+	return err
+}
+
+func (u *up) prepare() error {
+	if err := u.config.MakeFolders(); err != nil {
+		return err
+	}
+	if err := u.config.MakeSocketDir(); err != nil {
+		return err
+	}
+	return u.config.Save()
+}
+
+// awaitComponents follows the start, component by component.
+func (u *up) awaitComponents(ctx context.Context, ended <-chan error) error {
+	client := supervisor.NewClient(u.config.ControlSocket())
+	reporter := newStartReporter(u.progress)
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-ended:
+			return fmt.Errorf("the supervisor ended (%v): %s", err, lastLines(u.Dir.LogFile("supervisor")))
+		case <-ticker.C:
+		}
+		status, err := client.Status(ctx)
+		if err != nil {
+			continue // not listening yet, or gone: then ended tells
+		}
+		reporter.report(status)
+		switch status.Phase {
+		case supervisor.PhaseRunning:
+			return nil
+		case supervisor.PhaseFailed:
+			return u.startFailure(status)
+		}
+	}
+}
+
+func (u *up) startFailure(status supervisor.Status) error {
+	for _, component := range status.Components {
+		if component.Restarts > 0 {
+			return fmt.Errorf("%s\n%s", status.Error, lastLines(u.Dir.LogFile(component.Name)))
+		}
+	}
+	return errors.New(status.Error)
+}
+
+// startReporter turns statuses into steps.
+type startReporter struct {
+	progress Progress
+	steps    map[string]Step
+	done     map[string]bool
+}
+
+func newStartReporter(progress Progress) *startReporter {
+	return &startReporter{progress: progress, steps: map[string]Step{}, done: map[string]bool{}}
+}
+
+func (r *startReporter) report(status supervisor.Status) {
+	for _, component := range status.Components {
+		name := component.Name
+		if r.steps[name] == nil && component.State != supervisor.Waiting {
+			r.steps[name] = r.progress.Begin(name)
+		}
+		if component.State == supervisor.Ready && !r.done[name] {
+			r.done[name] = true
+			r.steps[name].Done("")
+		}
+	}
+}
+
+// mergeKubeconfig puts the context into the user's kubeconfig. What has to be undone later is
+// written down before.
+func (u *up) mergeKubeconfig() error {
+	name := u.config.Name
+	current, err := u.kube.Current()
+	if err != nil {
+		return err
+	}
+	record := &u.config.Kubeconfig
+	if current != name {
+		record.PreviousContext = current
+	}
+	if _, err := os.Stat(u.kube.Path()); errors.Is(err, fs.ErrNotExist) {
+		record.MadeFile = u.kube.Path()
+	}
+	if err := u.config.Save(); err != nil {
+		return err
+	}
+	admin, err := u.config.Admin(name)
+	if err != nil {
+		return err
+	}
+	return u.kube.Merge(admin, name)
+}
+
+// undo leaves things as they were before.
+func (u *up) undo(ctx context.Context) error {
+	switch {
+	case u.made && u.config != nil:
+		return remove(ctx, u.config)
+	case u.started:
+		return stopAll(ctx, u.config)
+	case u.madeDir:
+		return removeFiles(u.Dir, true)
+	}
+	return nil
+}
+
+// makeDir makes the cluster's folder, and reports whether it was not there.
+func makeDir(dir cluster.Dir) (bool, error) {
+	_, err := os.Stat(string(dir))
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err := os.MkdirAll(string(dir), 0o700); err != nil {
+		return false, fmt.Errorf("make the cluster's folder: %w; choose another with --data-dir", err)
+	}
+	return missing, nil
+}
+
+// checkOurs refuses a folder that holds other things than a cluster.
+func checkOurs(dir cluster.Dir) error {
+	if _, err := os.Stat(dir.ConfigFile()); err == nil {
+		return nil
+	}
+	entries, err := os.ReadDir(string(dir))
+	if err != nil {
+		return fmt.Errorf("look into the cluster's folder: %w", err)
+	}
+	for _, entry := range entries {
+		if entry.Name() != filepath.Base(dir.CommandLock()) {
+			return fmt.Errorf("%s holds other things (%s); choose another folder with --data-dir", dir, entry.Name())
+		}
+	}
+	return nil
+}
+
+// lastLines returns the end of a log, for an error message.
+func lastLines(file string) string {
+	const lines = 5
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimSpace(string(data)), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+func valueOr[T any](value *T, otherwise T) T {
+	if value == nil {
+		return otherwise
+	}
+	return *value
+}
