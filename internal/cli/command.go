@@ -108,6 +108,9 @@ func (a *app) run(ctx context.Context, in invocation) error {
 	if err := in.options.Validate(); err != nil {
 		return withHelp(in, a.name(), err)
 	}
+	if err := checkTimeout(*a.flags.Timeout); err != nil {
+		return err
+	}
 	printer, err := in.printing.printer(a.terminal)
 	if err != nil {
 		return err

@@ -27,6 +27,13 @@ func newConfigFlags() *genericclioptions.ConfigFlags {
 	return flags
 }
 
+func checkTimeout(text string) error {
+	if _, err := clientcmd.ParseTimeout(text); err != nil {
+		return actions.UsageErrorf("--request-timeout %q is not a time: write 30s, 2m, or 0 for no limit", text)
+	}
+	return nil
+}
+
 // connection reaches the cluster that the kubeconfig and the connection flags name.
 type connection struct {
 	flags    *genericclioptions.ConfigFlags

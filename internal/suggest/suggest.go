@@ -4,10 +4,10 @@ package suggest
 import "strings"
 
 // Closest returns the candidate most like word, or "" if none is like it: one that word begins, or
-// that differs by at most two edits and by less than half of word's letters.
+// that differs from it by at most two edits, one for words of one or two letters.
 func Closest(word string, candidates []string) string {
 	word = strings.ToLower(word)
-	best, distance := "", min(3, len(word)/2+1)
+	best, distance := "", min(3, (len(word)+1)/2+1)
 	for _, candidate := range candidates {
 		if len(word) > 1 && strings.HasPrefix(candidate, word) {
 			return candidate
