@@ -13,6 +13,7 @@ import (
 
 	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/kubecontext"
 	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/lifecycle"
+	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/supervisor"
 )
 
 // maxNodes is Kubernetes' limit (https://kubernetes.io/docs/setup/best-practices/cluster-large/).
@@ -27,6 +28,7 @@ type upFlags struct {
 	timeout    time.Duration
 	auditLog   bool
 	addons     bool
+	ownerPID   int
 }
 
 func newUp(t *target, streams Streams) *cobra.Command {
@@ -61,6 +63,7 @@ If it fails or is interrupted, everything is as it was before.`,
 	cmd.Flags().DurationVar(&flags.timeout, "timeout", 10*time.Minute, "give up after this time")
 	cmd.Flags().BoolVar(&flags.auditLog, "audit-log", false, "write who did what (no contents) to audit.log in the data folder")
 	cmd.Flags().BoolVar(&flags.addons, "addons", true, "put what an installed cluster has into kube-system: CoreDNS, kube-proxy, kubeadm-config (simulated)")
+	cmd.Flags().IntVar(&flags.ownerPID, "owner-pid", 0, "remove the cluster when the process with this pid ends (for tests)")
 	return cmd
 }
 
@@ -87,6 +90,13 @@ func (f *upFlags) options(t *target, given func(string) bool) (*lifecycle.UpOpti
 		NodesGiven:      given("nodes"),
 		KubeconfigFiles: files,
 		Wait:            f.wait,
+	}
+	if given("owner-pid") {
+		owner, err := supervisor.FindProcess(f.ownerPID)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--owner-pid: %w", err)}
+		}
+		options.Owner = &owner
 	}
 	if given("audit-log") {
 		options.AuditLog = &f.auditLog

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+
+	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/supervisor"
 )
 
 // The networks of the manual's cluster (kube_service_addresses and kube_pods_subnet).
@@ -49,6 +51,9 @@ type Config struct {
 	SocketDir   string     `json:"socketDir"`  // where the unix sockets are
 	MadeDir     bool       `json:"madeDir"`    // the data folder was made by up, so down removes it
 	Kubeconfig  Kubeconfig `json:"kubeconfig"` // what up changed there
+
+	// Owner is the process that the cluster is removed with, if any.
+	Owner *supervisor.Process `json:"owner,omitempty"`
 
 	dir Dir
 }

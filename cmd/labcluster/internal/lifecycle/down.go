@@ -41,6 +41,11 @@ func remove(ctx context.Context, config *cluster.Config) error {
 	if err := stopAll(ctx, config); err != nil {
 		return fmt.Errorf("end the cluster's processes: %w", err)
 	}
+	return removeEnded(ctx, config)
+}
+
+// removeEnded removes what is left of a cluster whose processes have ended.
+func removeEnded(ctx context.Context, config *cluster.Config) error {
 	flavor, err := FlavorOf(config.Kind)
 	if err != nil {
 		return err

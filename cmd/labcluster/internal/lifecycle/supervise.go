@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -46,7 +47,37 @@ func Supervise(ctx context.Context, dir cluster.Dir) error {
 	if err != nil {
 		return err
 	}
-	return s.Run(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	orphaned := watchOwner(ctx, config.Owner, cancel)
+	if err := s.Run(ctx); err != nil || !orphaned() {
+		return err
+	}
+	cleanup, done := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer done()
+	return removeEnded(cleanup, config)
+}
+
+// watchOwner calls end when the owner ends. The returned function tells whether it did.
+func watchOwner(ctx context.Context, owner *supervisor.Process, end func()) func() bool {
+	var orphaned atomic.Bool
+	if owner == nil {
+		return orphaned.Load
+	}
+	go func() {
+		ticker := time.NewTicker(time.Second)
+		defer ticker.Stop()
+		for owner.Alive() {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+		}
+		orphaned.Store(true)
+		end()
+	}()
+	return orphaned.Load
 }
 
 // startSupervisor starts the supervisor in a session of its own, so that it survives this process

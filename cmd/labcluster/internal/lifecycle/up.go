@@ -27,6 +27,7 @@ type UpOptions struct {
 	Addons          *bool
 	KubeconfigFiles []string
 	Wait            bool
+	Owner           *supervisor.Process // to remove the cluster with; nil for none
 }
 
 // UpResult tells what Up came to.
@@ -124,6 +125,7 @@ func (u *up) create() error {
 	u.config.AuditLog = valueOr(u.AuditLog, false)
 	u.config.Addons = valueOr(u.Addons, true)
 	u.config.Kubeconfig.Files = u.KubeconfigFiles
+	u.config.Owner = u.Owner
 	return nil
 }
 
