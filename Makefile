@@ -16,7 +16,7 @@ FUZZTIME  ?= 5s
 ##@ Use
 
 .PHONY: build
-build: bin/kubectl-lab bin/labbot ## Build the plugin and the bot into bin/
+build: bin/kubectl-lab ## Build the plugin into bin/
 
 .PHONY: demo
 demo: build labcluster ## Walk the manual's path on a local cluster, then remove it
@@ -81,12 +81,9 @@ bin/kubectl: cmd/labcluster/go.mod
 	cd cmd/labcluster && $(GOBUILD) -ldflags '-s -w' -o ../../bin/kubectl k8s.io/kubernetes/cmd/kubectl
 
 # go build is its own judge of what is up to date.
-.PHONY: bin/kubectl-lab bin/labbot
+.PHONY: bin/kubectl-lab
 bin/kubectl-lab:
 	$(GOBUILD) -ldflags '$(LDFLAGS)' -o $@ ./cmd/kubectl-lab
-
-bin/labbot:
-	$(GOBUILD) -ldflags '$(LDFLAGS)' -o $@ ./cmd/labbot
 
 .PHONY: clean
 clean: ## Remove what was built
