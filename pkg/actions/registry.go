@@ -6,6 +6,7 @@ import "strings"
 func All() []Action {
 	return []Action{
 		labelNodes(),
+		status(),
 		version(),
 	}
 }

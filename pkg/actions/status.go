@@ -1,0 +1,344 @@
+package actions
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/kubectl-lab/kubectl-lab/pkg/checks"
+	"github.com/kubectl-lab/kubectl-lab/pkg/document"
+)
+
+func status() Action {
+	return Action{
+		Words: "status",
+		Short: "Check whether the installation is whole",
+		Long: `Checks every component of the cluster, from the API server to the add-ons, and says for each finding what to do next.
+
+What you may not read is skipped, with the permission that is missing; it is never taken for healthy.
+
+The exit code is 0 if nothing is broken (warnings are allowed), 1 if something is, 2 if the command line is wrong, and 3 if the cluster could not be asked.`,
+		Group: GroupLook,
+		Examples: []Example{
+			{"Check everything", "status"},
+			{"Show only what is wrong", "status --short"},
+			{"Check the nodes and DNS", "status --category nodes,dns"},
+			{"Wait until a new cluster is whole", "status --wait --timeout 10m"},
+			{"List the checks", "status --list-checks"},
+		},
+		New: func() Options { return &StatusOptions{} },
+	}
+}
+
+// defaultStatusTimeout is how long --wait waits.
+const defaultStatusTimeout = 5 * time.Minute
+
+// StatusOptions are the options of "status".
+type StatusOptions struct {
+	// Wait goes on asking while something is broken that may mend itself.
+	Wait bool
+	// Timeout ends the waiting.
+	Timeout time.Duration
+	// Categories restricts the checks to these; empty means all.
+	Categories []string
+	// ListChecks only lists the checks.
+	ListChecks bool
+	// Short leaves out what is well.
+	Short bool
+
+	timeoutGiven func() bool
+}
+
+// Bind implements Options.
+func (o *StatusOptions) Bind(fs *pflag.FlagSet) {
+	fs.BoolVar(&o.Wait, "wait", false, "while something is broken that may mend itself, check it again")
+	fs.DurationVar(&o.Timeout, "timeout", defaultStatusTimeout, "with --wait: give up after this time")
+	fs.StringSliceVar(&o.Categories, "category", nil, "check these categories only: "+strings.Join(categoryNames(), ", "))
+	fs.BoolVar(&o.ListChecks, "list-checks", false, "list the checks and run none")
+	fs.BoolVar(&o.Short, "short", false, "show only what is not well")
+	o.timeoutGiven = func() bool { return fs.Changed("timeout") }
+}
+
+func categoryNames() []string {
+	var names []string
+	for _, c := range checks.Categories() {
+		names = append(names, string(c))
+	}
+	return names
+}
+
+// Complete implements Options.
+func (o *StatusOptions) Complete(args []string) error { return noArgs(args) }
+
+// Validate implements Options.
+func (o *StatusOptions) Validate() error {
+	if _, err := checks.Select(checks.All(), o.Categories); err != nil {
+		return UsageErrorf("--category: %v", err)
+	}
+	switch {
+	case o.Timeout <= 0:
+		return UsageErrorf("--timeout must be longer than 0, not %s", o.Timeout)
+	case o.timeoutGiven != nil && o.timeoutGiven() && !o.Wait:
+		return UsageErrorf("--timeout says how long to wait: add --wait")
+	case o.ListChecks && o.Wait:
+		return UsageErrorf("--list-checks runs nothing: leave out --wait")
+	}
+	return nil
+}
+
+// Run implements Options.
+func (o *StatusOptions) Run(ctx context.Context, env *Env) (Result, error) {
+	selected, err := checks.Select(checks.All(), o.Categories)
+	if err != nil {
+		return nil, err
+	}
+	if o.ListChecks {
+		return newCheckList(selected), nil
+	}
+	source, err := checkSource(env.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	runner := checks.Runner{
+		Checks:   selected,
+		Source:   source,
+		Config:   checks.Config{Now: env.Time, Explain: func(err error) string { return Explain(err).Message }},
+		Observer: &statusObserver{env: env, short: o.Short},
+	}
+	if o.Wait {
+		runner.Wait = o.Timeout
+	}
+	report, err := runner.Run(ctx)
+	result := newStatusResult(report, o.Short)
+	if err != nil {
+		return result, err
+	}
+	return result, unreachable(report.Unreachable)
+}
+
+// unreachable is the error of a cluster that could not be asked; nil if it could. Whatever the
+// cause, the exit code is the one for that.
+func unreachable(err error) error {
+	if err == nil {
+		return nil
+	}
+	e := *Explain(err)
+	e.Code = ExitUnreachable
+	return &e
+}
+
+func checkSource(cluster *Cluster) (checks.Source, error) {
+	var source checks.Source
+	var errs [4]error
+	source.Kubernetes, errs[0] = cluster.Kubernetes()
+	source.Metadata, errs[1] = cluster.Metadata()
+	source.Dynamic, errs[2] = cluster.Dynamic()
+	source.Config, errs[3] = cluster.RESTConfig()
+	for _, err := range errs {
+		if err != nil {
+			return source, err
+		}
+	}
+	return source, nil
+}
+
+// Suggest implements Suggester: the categories.
+func (o *StatusOptions) Suggest(_ context.Context, _ *Env, flag string, _ []string, _ string) []string {
+	if flag == "category" {
+		return categoryNames()
+	}
+	return nil
+}
+
+// statusObserver shows the results so far. The runner calls it one at a time.
+type statusObserver struct {
+	env     *Env
+	short   bool
+	results []checks.Result
+	index   map[string]int
+}
+
+// Planned implements checks.Observer.
+func (w *statusObserver) Planned(results []checks.Result) {
+	w.results = results
+	w.index = make(map[string]int, len(results))
+	for i, r := range results {
+		w.index[r.ID] = i
+	}
+	w.show()
+}
+
+// Finished implements checks.Observer.
+func (w *statusObserver) Finished(r checks.Result) {
+	w.results[w.index[r.ID]] = r
+	w.show()
+}
+
+func (w *statusObserver) show() {
+	if w.env.Observer == nil {
+		return
+	}
+	w.env.Observe(Partial{Document: newStatusResult(&checks.Report{Results: w.results}, w.short).Document()})
+}
+
+// StatusResult is what "status" found.
+type StatusResult struct {
+	Header
+	// Verdict is the whole in one word.
+	Verdict StatusVerdict   `json:"verdict"`
+	Summary checks.Summary  `json:"summary"`
+	Checks  []checks.Result `json:"checks"`
+
+	short bool
+}
+
+// StatusVerdict is what all checks together say.
+type StatusVerdict string
+
+// The verdicts.
+const (
+	// StatusHealthy: nothing is broken, and everything was looked at that could be.
+	StatusHealthy StatusVerdict = "healthy"
+	// StatusBroken: something is.
+	StatusBroken StatusVerdict = "broken"
+	// StatusIncomplete: nothing broken was found, but not everything was permitted to be looked at.
+	StatusIncomplete StatusVerdict = "incomplete"
+	// StatusUnreachable: the cluster could not be asked.
+	StatusUnreachable StatusVerdict = "unreachable"
+)
+
+func statusVerdict(report *checks.Report, sum checks.Summary) StatusVerdict {
+	switch {
+	case report.Unreachable != nil:
+		return StatusUnreachable
+	case sum.Failed > 0:
+		return StatusBroken
+	case sum.NotPermitted > 0:
+		return StatusIncomplete
+	}
+	return StatusHealthy
+}
+
+func newStatusResult(report *checks.Report, short bool) *StatusResult {
+	summary := report.Summary()
+	return &StatusResult{
+		Header:  NewHeader("StatusResult"),
+		Summary: summary,
+		Verdict: statusVerdict(report, summary),
+		Checks:  report.Results,
+		short:   short,
+	}
+}
+
+// Broken implements Finding.
+func (r *StatusResult) Broken() bool {
+	return r.Verdict == StatusBroken || r.Verdict == StatusUnreachable
+}
+
+// Document implements Result.
+func (r *StatusResult) Document() *document.Document {
+	doc := &document.Document{}
+	if r.Verdict == StatusUnreachable {
+		return doc // the error says it all
+	}
+	for _, category := range checks.Categories() {
+		if verdicts := r.verdicts(category); len(verdicts) > 0 {
+			doc.Add(document.Heading{Text: category.Title()}, verdicts)
+		}
+	}
+	if missing := r.missingPermissions(); missing != "" {
+		doc.Add(document.Note{Tone: document.Warning, Text: missing})
+	}
+	return doc.Add(r.note())
+}
+
+// missingPermissions says what the requester would have to be allowed; empty if nothing.
+func (r *StatusResult) missingPermissions() string {
+	var missing []string
+	var example string
+	for _, c := range r.Checks {
+		if c.MissingPermission != nil {
+			missing = append(missing, c.MissingPermission.String())
+			example = c.MissingPermission.CanI()
+		}
+	}
+	if len(missing) == 0 {
+		return ""
+	}
+	slices.Sort(missing)
+	missing = slices.Compact(missing)
+	return fmt.Sprintf("Not looked at, for want of permission to %s. Ask an administrator for it; check with: %s",
+		strings.Join(missing, ", "), example)
+}
+
+// note is the last line: how many checks ended how.
+func (r *StatusResult) note() document.Note {
+	tone := document.Good
+	switch {
+	case r.Broken():
+		tone = document.Bad
+	case r.Summary.Warnings > 0, r.Verdict == StatusIncomplete:
+		tone = document.Warning
+	case r.Summary.Pending > 0:
+		tone = document.Muted
+	}
+	return document.Note{Tone: tone, Text: r.Summary.String()}
+}
+
+// verdicts are one category's lines. Add-ons that are not installed share one.
+func (r *StatusResult) verdicts(category checks.Category) document.Verdicts {
+	var verdicts document.Verdicts
+	var absent []string
+	for _, c := range r.Checks {
+		switch {
+		case c.Category != category, r.short && !isWrong(c):
+		case c.Absent && category == checks.CategoryAddons:
+			absent = append(absent, c.Asserts)
+		default:
+			verdicts = append(verdicts, checkVerdict(c))
+		}
+	}
+	if len(absent) > 0 {
+		verdicts = append(verdicts, document.Verdict{Subject: "not installed", Message: strings.Join(absent, ", ")})
+	}
+	return verdicts
+}
+
+// isWrong reports whether a check found something to mend.
+func isWrong(c checks.Result) bool {
+	return c.Status == checks.StatusFailed && c.Severity != checks.Info
+}
+
+func checkVerdict(c checks.Result) document.Verdict {
+	v := document.Verdict{Status: verdictStatus(c), Subject: c.Asserts, Message: c.Message, Hint: c.Hint}
+	if c.Message != "" {
+		v.Subject += ":"
+	}
+	if c.MissingPermission != nil {
+		v.Hint = "" // a note names all that are missing
+	}
+	if c.Status == checks.StatusFailed {
+		v.URL = c.Documentation
+	}
+	return v
+}
+
+func verdictStatus(c checks.Result) document.Status {
+	switch {
+	case c.Status == checks.StatusOK:
+		return document.OK
+	case c.Status == checks.StatusPending:
+		return document.Pending
+	case c.Status == checks.StatusSkipped:
+		return document.Skipped
+	case c.Broken():
+		return document.Failed
+	case c.Severity == checks.Info:
+		return document.Skipped
+	}
+	return document.Attention
+}
