@@ -9,7 +9,7 @@ import (
 )
 
 // varFileExtensions are tried in this order; the first that exists wins (DataLoader.find_vars_files).
-var varFileExtensions = []string{"", ".yml", ".yaml", ".json"}
+func varFileExtensions() []string { return []string{"", ".yml", ".yaml", ".json"} }
 
 // variableFiles reads group_vars and host_vars beside the inventory (plugins/vars/host_group_vars.py).
 func (l *loader) variableFiles() error {
@@ -73,7 +73,7 @@ func (d *varDir) load(entity string, vars *varSet) error {
 	if len(d.names) == 0 || strings.HasPrefix(entity, "/") || entity == "." || !fs.ValidPath(entity) {
 		return nil
 	}
-	for _, ext := range varFileExtensions {
+	for _, ext := range varFileExtensions() {
 		file := entity + ext
 		if !d.has(file) {
 			continue
