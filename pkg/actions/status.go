@@ -289,21 +289,21 @@ func (r *StatusResult) note() document.Note {
 	return document.Note{Tone: tone, Text: r.Summary.String()}
 }
 
-// verdicts are one category's lines. Add-ons that are not installed share one.
+// verdicts are one category's lines. Add-ons that are not installed share one line.
 func (r *StatusResult) verdicts(category checks.Category) document.Verdicts {
 	var verdicts document.Verdicts
 	var absent []string
 	for _, c := range r.Checks {
 		switch {
 		case c.Category != category, r.short && !isWrong(c):
-		case c.Absent && category == checks.CategoryAddons:
+		case c.Absent && checks.IsAddon(c.ID):
 			absent = append(absent, c.Asserts)
 		default:
 			verdicts = append(verdicts, checkVerdict(c))
 		}
 	}
 	if len(absent) > 0 {
-		verdicts = append(verdicts, document.Verdict{Subject: "not installed", Message: strings.Join(absent, ", ")})
+		verdicts = append(verdicts, document.Verdict{Subject: "not installed:", Message: strings.Join(absent, ", ")})
 	}
 	return verdicts
 }

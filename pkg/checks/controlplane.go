@@ -83,7 +83,7 @@ func controlPlaneChecks() []Check {
 			Asserts: `"kubectl get componentstatuses" agrees with the checks above`,
 			Hint:    "believe the Leases and /readyz: the resource is deprecated since Kubernetes 1.19 and probes fixed local ports",
 			Needs:   []string{"control-plane-etcd", "control-plane-scheduler", "control-plane-controller-manager"},
-			reads:   readings(components), run: checkComponentStatuses,
+			reads:   readings(componentList), run: checkComponentStatuses,
 		},
 	}
 }

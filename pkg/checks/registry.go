@@ -13,7 +13,8 @@ const reachable = "api-reachable"
 func All() []Check {
 	var all []Check
 	for _, group := range [][]Check{
-		apiChecks(), controlPlaneChecks(), nodeChecks(), workloadChecks(),
+		apiChecks(), controlPlaneChecks(), nodeChecks(), networkChecks(), dnsChecks(), storageChecks(),
+		workloadChecks(), addonChecks(), accessChecks(), limitChecks(),
 	} {
 		all = append(all, group...)
 	}
@@ -70,37 +71,38 @@ func categoryList() string {
 func readings(r ...reading) []reading { return r }
 
 // The readings, by the name of what they read.
-func server(s *Snapshot) anyRead       { return s.server }
-func readyz(s *Snapshot) anyRead       { return s.readyz }
-func livez(s *Snapshot) anyRead        { return s.livez }
-func anonymous(s *Snapshot) anyRead    { return s.anon }
-func components(s *Snapshot) anyRead   { return s.compons }
-func nodes(s *Snapshot) anyRead        { return s.nodes }
-func pods(s *Snapshot) anyRead         { return s.pods }
-func staticPods(s *Snapshot) anyRead   { return s.staticPods }
-func namespaces(s *Snapshot) anyRead   { return s.namespaces }
-func deployments(s *Snapshot) anyRead  { return s.deployments }
-func daemonSets(s *Snapshot) anyRead   { return s.daemonSets }
-func statefulSets(s *Snapshot) anyRead { return s.statefulSets }
-func services(s *Snapshot) anyRead     { return s.services }
-func endpointsOf(s *Snapshot) anyRead  { return s.endpoints }
-func systemLeases(s *Snapshot) anyRead { return s.systemLeases }
-func nodeLeases(s *Snapshot) anyRead   { return s.nodeLeases }
-func apiServices(s *Snapshot) anyRead  { return s.apiServices }
-func webhooks(s *Snapshot) anyRead     { return s.webhooks }
-func crds(s *Snapshot) anyRead         { return s.crds }
-func requests(s *Snapshot) anyRead     { return s.requests }
-func kubeadm(s *Snapshot) anyRead      { return s.kubeadm }
-func proxyConfig(s *Snapshot) anyRead  { return s.proxyConfig }
-func kubelets(s *Snapshot) anyRead     { return s.kubelet }
-func classes(s *Snapshot) anyRead      { return s.storageClasses }
-func csiDrivers(s *Snapshot) anyRead   { return s.csiDrivers }
-func csiNodes(s *Snapshot) anyRead     { return s.csiNodes }
-func claims(s *Snapshot) anyRead       { return s.claims }
-func volumes(s *Snapshot) anyRead      { return s.volumes }
-func attachments(s *Snapshot) anyRead  { return s.attachments }
-func serviceCIDRs(s *Snapshot) anyRead { return s.serviceCIDRs }
-func ingresses(s *Snapshot) anyRead    { return s.ingressClasses }
-func bindings(s *Snapshot) anyRead     { return s.bindings }
-func adminAccount(s *Snapshot) anyRead { return s.adminUser }
-func tokens(s *Snapshot) anyRead       { return s.tokens }
+func server(s *Snapshot) anyRead        { return s.server }
+func readyz(s *Snapshot) anyRead        { return s.readyz }
+func livez(s *Snapshot) anyRead         { return s.livez }
+func anonymous(s *Snapshot) anyRead     { return s.anon }
+func componentList(s *Snapshot) anyRead { return s.compons }
+func nodes(s *Snapshot) anyRead         { return s.nodes }
+func pods(s *Snapshot) anyRead          { return s.pods }
+func staticPods(s *Snapshot) anyRead    { return s.staticPods }
+func namespaces(s *Snapshot) anyRead    { return s.namespaces }
+func deployments(s *Snapshot) anyRead   { return s.deployments }
+func daemonSets(s *Snapshot) anyRead    { return s.daemonSets }
+func statefulSets(s *Snapshot) anyRead  { return s.statefulSets }
+func services(s *Snapshot) anyRead      { return s.services }
+func endpointsOf(s *Snapshot) anyRead   { return s.endpoints }
+func systemLeases(s *Snapshot) anyRead  { return s.systemLeases }
+func nodeLeases(s *Snapshot) anyRead    { return s.nodeLeases }
+func apiServices(s *Snapshot) anyRead   { return s.apiServices }
+func webhooks(s *Snapshot) anyRead      { return s.webhooks }
+func crds(s *Snapshot) anyRead          { return s.crds }
+func requests(s *Snapshot) anyRead      { return s.requests }
+func kubeadm(s *Snapshot) anyRead       { return s.kubeadm }
+func proxyConfig(s *Snapshot) anyRead   { return s.proxyConfig }
+func kubelets(s *Snapshot) anyRead      { return s.kubelet }
+func classes(s *Snapshot) anyRead       { return s.storageClasses }
+func csiDrivers(s *Snapshot) anyRead    { return s.csiDrivers }
+func csiNodes(s *Snapshot) anyRead      { return s.csiNodes }
+func claims(s *Snapshot) anyRead        { return s.claims }
+func volumes(s *Snapshot) anyRead       { return s.volumes }
+func attachments(s *Snapshot) anyRead   { return s.attachments }
+func serviceCIDRs(s *Snapshot) anyRead  { return s.serviceCIDRs }
+func ingresses(s *Snapshot) anyRead     { return s.ingressClasses }
+func bindings(s *Snapshot) anyRead      { return s.bindings }
+func adminAccount(s *Snapshot) anyRead  { return s.adminUser }
+func tokens(s *Snapshot) anyRead        { return s.tokens }
+func mayForward(s *Snapshot) anyRead    { return s.mayForward }

@@ -10,6 +10,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -99,6 +100,7 @@ type Snapshot struct {
 	bindings    *read[[]rbacv1.ClusterRoleBinding]
 	adminUser   *read[bool]
 	tokens      *read[[]Object]
+	mayForward  *read[bool]
 	allReadings []anyRead
 }
 
@@ -136,6 +138,15 @@ func (s *Snapshot) serverTime() time.Time {
 
 // age is how long ago something happened, by the API server's clock.
 func (s *Snapshot) age(t time.Time) time.Duration { return max(s.serverTime().Sub(t), 0) }
+
+// minor is the API server's minor version; 0 if nobody knows.
+func (s *Snapshot) minor() int {
+	v, err := version.ParseGeneric(s.server.get().gitVersion)
+	if err != nil || v.Major() != 1 {
+		return 0
+	}
+	return int(v.Minor())
+}
 
 // add makes a read and keeps it among all of them, for the check that every one was answered.
 func add[T any](s *Snapshot, what string, perm Permission, fetch func(context.Context) (T, error)) *read[T] {
