@@ -129,6 +129,16 @@ type Suggester interface {
 	Suggest(ctx context.Context, env *Env, flag string, args []string, toComplete string) []string
 }
 
+// ObjectsWanter is implemented by Options whose result can be Kubernetes objects that cost requests
+// of their own. A front end calls SetObjectsWanted before Run if it will print the result's Objects;
+// otherwise Run reads only what the document needs.
+type ObjectsWanter interface{ SetObjectsWanted(wanted bool) }
+
+// Streamer is implemented by Options that can hand their result over piece by piece. A front end that
+// shows Output events as they come calls SetStreaming before Run; the result then does not repeat
+// them.
+type Streamer interface{ SetStreaming(streaming bool) }
+
 // Result is what an action found or did: a typed object that marshals to JSON with apiVersion and
 // kind, and a document for people.
 type Result interface {

@@ -127,6 +127,10 @@ func explainPartial(p *PartialError) *Error {
 	if len(lines) > most {
 		lines = append(lines[:most], fmt.Sprintf("and %d more", len(lines)-most))
 	}
+	if p.Total == 1 {
+		e.Message = lines[0]
+		return e
+	}
 	e.Message += ": " + strings.Join(lines, "; ")
 	return e
 }
@@ -222,13 +226,27 @@ func explainForbidden(err error) *Error {
 	}
 	d, ok := DenialOf(err)
 	if !ok {
-		return &Error{Message: "the API server refused: " + statusMessage(err), Code: ExitFailed}
+		return explainAdmission(err)
 	}
 	return &Error{
 		Message: fmt.Sprintf("forbidden: %q may not %s", d.User, d),
 		Hint:    "ask an administrator for this permission; check with: " + d.CanI(),
 		Code:    ExitFailed,
 	}
+}
+
+// explainAdmission is for refusals that miss no permission: an admission plugin's or webhook's.
+func explainAdmission(err error) *Error {
+	e := &Error{Message: "the API server refused: " + statusMessage(err), Code: ExitFailed}
+	switch {
+	case strings.Contains(e.Message, "exceeded quota"):
+		e.Hint = "the namespace's quota is used up: delete something, or ask for more"
+	case strings.Contains(e.Message, "violates PodSecurity"):
+		e.Hint = "the namespace enforces a pod security standard: see its labels with kubectl get namespace --show-labels"
+	case strings.Contains(e.Message, "is being terminated"):
+		e.Hint = "wait until the namespace is gone, create it again, and repeat the command"
+	}
+	return e
 }
 
 func explainStatus(err error) *Error {
@@ -280,8 +298,11 @@ func notFoundMessage(err error) string {
 
 func notFoundHint(err error) string {
 	d := statusDetails(err)
-	if d.Kind == "" {
+	switch d.Kind {
+	case "":
 		return ""
+	case "namespaces":
+		return fmt.Sprintf("create it: kubectl lab create namespace %s; or see what there is: kubectl lab get namespaces", d.Name)
 	}
 	return fmt.Sprintf("see what there is: kubectl lab get %s", d.Kind)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/util/retry"
 
@@ -89,6 +92,11 @@ func (o *LabelNodesOptions) Validate() error {
 	}
 	if _, err := ParseSelector("--selector", o.Selector); err != nil {
 		return err
+	}
+	for _, name := range o.Nodes {
+		if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
+			return UsageErrorf("node name %q is not valid: %s", name, problems[0])
+		}
 	}
 	chosen := len(o.Nodes) > 0
 	changes := len(o.Change.Set)+len(o.Change.Remove) > 0
@@ -194,6 +202,11 @@ func (r *labelRun) refuseConflicts(items []NodeLabels) bool {
 			refused = true
 		}
 	}
+	for i := range items {
+		if refused && items[i].err == nil {
+			items[i].Outcome = OutcomeSkipped
+		}
+	}
 	return refused
 }
 
@@ -211,7 +224,7 @@ func (r *labelRun) label(ctx context.Context, item *NodeLabels) {
 	if item.err != nil {
 		return
 	}
-	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+	err := retry.RetryOnConflict(conflictBackoff(), func() error {
 		err := r.patch(ctx, item)
 		if apierrors.IsConflict(err) {
 			return r.reread(ctx, item, err)
@@ -221,6 +234,12 @@ func (r *labelRun) label(ctx context.Context, item *NodeLabels) {
 	if err != nil {
 		item.fail(err)
 	}
+}
+
+// conflictBackoff spreads the attempts of several writers of one object, who would otherwise meet
+// again and again; in all it takes about two seconds.
+func conflictBackoff() wait.Backoff {
+	return wait.Backoff{Steps: 10, Duration: 20 * time.Millisecond, Factor: 1.4, Jitter: 1}
 }
 
 func (r *labelRun) patch(ctx context.Context, item *NodeLabels) error {
@@ -276,32 +295,16 @@ func labelPatch(resourceVersion string, change LabelChange) ([]byte, error) {
 	})
 }
 
-// Suggest implements Suggester: node names, and the label keys in use.
+// Suggest implements Suggester: node names, and the labels in use.
 func (o *LabelNodesOptions) Suggest(ctx context.Context, env *Env, flag string, _ []string, _ string) []string {
-	client, err := env.Cluster.Metadata()
-	if err != nil {
-		return nil
-	}
-	list, err := client.Resource(corev1.SchemeGroupVersion.WithResource("nodes")).List(ctx, metav1.ListOptions{ResourceVersion: "0"})
-	if err != nil {
-		return nil
-	}
-	var names, keys []string
-	for _, node := range list.Items {
-		names = append(names, node.Name)
-		for key := range node.Labels {
-			keys = append(keys, key+"=")
-		}
-	}
-	slices.Sort(keys)
-	keys = slices.Compact(keys)
 	switch flag {
 	case "":
-		return append(names, keys...)
+		nodes := listMetadata(ctx, env, coreResource("nodes"), "")
+		return append(namesOf(nodes), labelKeys(nodes, "=")...)
 	case "selector":
-		return keys
+		return suggestNodeLabels(ctx, env)
 	}
-	return nil
+	return suggestCommon(flag)
 }
 
 // LabelNodesResult is what "label nodes" did.
@@ -351,6 +354,9 @@ func (n *NodeLabels) change() Change {
 		Outcome: n.Outcome,
 		Message: strings.Join(n.Changed, " "),
 		Err:     n.err,
+	}
+	if n.Outcome == OutcomeSkipped {
+		c.Message = "left as it was, because of the conflict"
 	}
 	if n.before != nil && n.err == nil {
 		c.Before, c.After = nodeWithLabels(n.Node, n.before.Labels), nodeWithLabels(n.Node, n.Labels)

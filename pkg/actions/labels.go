@@ -36,7 +36,11 @@ func ParseLabelChange(words []string) (LabelChange, error) {
 func (c *LabelChange) add(word string) error {
 	key, value, isSet := strings.Cut(word, "=")
 	if !isSet {
-		key = strings.TrimSuffix(word, "-")
+		removed, ok := strings.CutSuffix(word, "-")
+		if !ok {
+			return UsageErrorf("%q is neither KEY=VALUE, to set a label, nor KEY-, to remove one", word)
+		}
+		key = removed
 	}
 	if err := checkLabel(key, value); err != nil {
 		return err

@@ -120,7 +120,8 @@ func (l *lab) as(t testing.TB, user string) *lab {
 	return connect(t, *l.flags.KubeConfig, l.namespace, user)
 }
 
-// run runs a command line, given as words or as one line without quotes, as a front end does.
+// run runs a command line as a front end does. The first argument is split into words, further ones
+// are words as they are.
 func (l *lab) run(ctx context.Context, words ...string) (Result, error) {
 	options, err := parse(words...)
 	if err != nil {
@@ -141,8 +142,8 @@ func (l *lab) must(t testing.TB, words ...string) Result {
 
 // parse takes a command line as far as Validate.
 func parse(words ...string) (Options, error) {
-	if len(words) == 1 {
-		words = strings.Fields(words[0])
+	if len(words) > 0 {
+		words = append(strings.Fields(words[0]), words[1:]...)
 	}
 	action, rest, ok := Find(All(), words)
 	if !ok {

@@ -7,6 +7,9 @@ func All() []Action {
 	return []Action{
 		labelNodes(),
 		status(),
+		createPod(),
+		createService(),
+		createNamespace(),
 		version(),
 	}
 }

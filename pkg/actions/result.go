@@ -66,6 +66,8 @@ const (
 	OutcomeUnlabeled  Outcome = "unlabeled"
 	OutcomeDeleted    Outcome = "deleted"
 	OutcomeFailed     Outcome = "failed"
+	// OutcomeSkipped objects were left alone because others failed.
+	OutcomeSkipped Outcome = "skipped"
 )
 
 // Change is what an action did to one object, or would do in a dry run.
@@ -119,16 +121,16 @@ func ChangeVerdicts(changes []Change, dryRun DryRun) document.Verdicts {
 
 func (c Change) verdict(dryRun DryRun) document.Verdict {
 	v := document.Verdict{Status: document.OK, Subject: c.Object.String(), Message: string(c.Outcome)}
-	if c.Outcome == OutcomeFailed {
-		v.Status = document.Failed
+	if c.Outcome == OutcomeSkipped {
+		v.Status = document.Skipped
 	}
 	if c.Message != "" {
 		v.Message += ": " + c.Message
 	}
 	v.Message += dryRun.suffix()
-	if e := (*Error)(nil); c.Err != nil {
-		e = Explain(c.Err)
-		v.Message, v.Hint = e.Message, e.Hint
+	if c.Err != nil {
+		e := Explain(c.Err)
+		v.Status, v.Message, v.Hint = document.Failed, strings.TrimPrefix(e.Message, v.Subject+" "), e.Hint
 	}
 	return v
 }
