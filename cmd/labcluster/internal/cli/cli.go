@@ -136,5 +136,5 @@ func exactArgs(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-// environment is read in one place.
+// kubeconfigEnv is the only thing read from the environment besides folders.
 func kubeconfigEnv() string { return os.Getenv("KUBECONFIG") }

@@ -48,9 +48,9 @@ type Config struct {
 	AuditLog    bool       `json:"auditLog"`
 	Addons      bool       `json:"addons"`
 	Ports       Ports      `json:"ports"`
-	SocketDir   string     `json:"socketDir"`  // where the unix sockets are
-	MadeDir     bool       `json:"madeDir"`    // the data folder was made by up, so down removes it
-	Kubeconfig  Kubeconfig `json:"kubeconfig"` // what up changed there
+	SocketDir   string     `json:"socketDir"`          // where the unix sockets are
+	MadeDirs    []string   `json:"madeDirs,omitempty"` // folders that up made for it, so down removes them
+	Kubeconfig  Kubeconfig `json:"kubeconfig"`         // what up changed there
 
 	// Owner is the process that the cluster is removed with, if any.
 	Owner *supervisor.Process `json:"owner,omitempty"`

@@ -29,6 +29,13 @@ const (
 // Lease every 10 s would keep two cores busy with that alone.
 const manyNodes = 200
 
+// Requests per second of the controller manager and the scheduler. With their defaults (20 and 50)
+// the controllers take seconds to get their tokens when they start.
+const (
+	apiQPS   = "500"
+	apiBurst = "1000"
+)
+
 // Plan returns the components of the cluster. Their certificates and settings have to be written.
 func (c *Config) Plan() ([]supervisor.Component, error) {
 	probes, err := c.newProber()
@@ -141,6 +148,8 @@ func (c *Config) controllerManagerArgs() []string {
 		"cluster-name", c.Name,
 		"cluster-signing-cert-file", c.dir.pki("ca.crt"),
 		"cluster-signing-key-file", c.dir.pki("ca.key"),
+		"kube-api-burst", apiBurst,
+		"kube-api-qps", apiQPS,
 		"kubeconfig", c.dir.kubeconfig("controller-manager"),
 		"leader-elect", "true",
 		"node-cidr-mask-size", strconv.Itoa(nodeCIDRBits),
@@ -156,19 +165,19 @@ func (c *Config) controllerManagerArgs() []string {
 	if len(c.Nodes) > manyNodes {
 		args = append(args, flags(
 			"node-monitor-grace-period", "10m",
-			"kube-api-qps", "200",
-			"kube-api-burst", "400",
 		)...)
 	}
 	return args
 }
 
 func (c *Config) schedulerArgs() []string {
-	args := flags(
+	return flags(
 		"authentication-kubeconfig", c.dir.kubeconfig("scheduler"),
 		"authorization-kubeconfig", c.dir.kubeconfig("scheduler"),
 		"bind-address", "127.0.0.1",
 		"client-ca-file", c.dir.pki("ca.crt"),
+		"kube-api-burst", apiBurst,
+		"kube-api-qps", apiQPS,
 		"kubeconfig", c.dir.kubeconfig("scheduler"),
 		"leader-elect", "true",
 		"requestheader-client-ca-file", c.dir.pki("front-proxy-ca.crt"),
@@ -176,10 +185,6 @@ func (c *Config) schedulerArgs() []string {
 		"tls-cert-file", c.dir.pki("scheduler-serving.crt"),
 		"tls-private-key-file", c.dir.pki("scheduler-serving.key"),
 	)
-	if len(c.Nodes) > manyNodes {
-		args = append(args, flags("kube-api-qps", "200", "kube-api-burst", "400")...)
-	}
-	return args
 }
 
 // nodeSimulatorArgs has the flags of the node server (package simnode) first, then kwok's.
@@ -198,6 +203,7 @@ func (c *Config) nodeSimulatorArgs() []string {
 	kwok := flags(
 		"config", c.dir.setting("kwok.yaml"),
 		"kubeconfig", c.dir.kubeconfig("node-simulator"),
+		"v", "WARN", // a line per change of a pod otherwise
 		"cidr", c.PodCIDR,
 		"node-lease-duration-seconds", strconv.Itoa(leaseSeconds),
 		"manage-nodes-with-annotation-selector", SimulatedNodeAnnotation+"="+SimulatedNodeValue,

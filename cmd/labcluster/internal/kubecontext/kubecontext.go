@@ -83,7 +83,7 @@ func (f *File) Path() string { return f.access.GetDefaultFilename() }
 func (f *File) Check(name string) error {
 	config, err := f.load()
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; choose another file with --kubeconfig", err)
 	}
 	if err := f.checkOwn(config, name); err != nil {
 		return err

@@ -61,7 +61,7 @@ func removeEnded(ctx context.Context, config *cluster.Config) error {
 			return fmt.Errorf("remove the sockets: %w", err)
 		}
 	}
-	if err := removeFiles(config.Dir(), config.MadeDir); err != nil {
+	if err := removeFiles(config.Dir(), config.MadeDirs); err != nil {
 		return fmt.Errorf("remove the cluster's files: %w", err)
 	}
 	return nil
@@ -82,9 +82,9 @@ func removeContext(config *cluster.Config) error {
 	return kubecontext.RemoveIfEmpty(record.MadeFile)
 }
 
-// removeFiles removes what labcluster put into its folder, and nothing else; the folder itself only
-// if labcluster made it and nothing else is in it.
-func removeFiles(dir cluster.Dir, folder bool) error {
+// removeFiles removes what labcluster put into its folder, and nothing else; then those folders that
+// it made, unless there are other things in them now.
+func removeFiles(dir cluster.Dir, folders []string) error {
 	entries, err := os.ReadDir(string(dir))
 	if err != nil {
 		return err
@@ -100,11 +100,20 @@ func removeFiles(dir cluster.Dir, folder bool) error {
 			}
 		}
 	}
-	if !folder {
-		return nil
-	}
-	if err := os.Remove(string(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	for _, folder := range folders {
+		entries, err := os.ReadDir(folder)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if len(entries) > 0 {
+			return nil
+		}
+		if err := os.Remove(folder); err != nil {
+			return err
+		}
 	}
 	return nil
 }

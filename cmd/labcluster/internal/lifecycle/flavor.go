@@ -3,9 +3,12 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -24,7 +27,7 @@ type Flavor interface {
 	Plan(config *cluster.Config, attempt int) ([]supervisor.Component, error)
 
 	// Populate fills a cluster whose components run: nodes, add-ons.
-	Populate(ctx context.Context, config *cluster.Config, wait bool, progress Progress) error
+	Populate(ctx context.Context, config *cluster.Config, await bool, progress Progress) error
 
 	// Cleanup removes what the components leave behind outside the cluster's folder. The
 	// components have ended, if only by kill -9; it may be called again.
@@ -63,13 +66,18 @@ func (simulated) Plan(config *cluster.Config, attempt int) ([]supervisor.Compone
 }
 
 // Populate implements Flavor.
-func (s simulated) Populate(ctx context.Context, config *cluster.Config, wait bool, progress Progress) error {
+func (s simulated) Populate(ctx context.Context, config *cluster.Config, await bool, progress Progress) error {
 	restConfig, client, err := connect(config)
 	if err != nil {
 		return err
 	}
-	if err := s.nodes(ctx, client, config, wait, progress); err != nil {
+	if err := s.nodes(ctx, client, config, await, progress); err != nil {
 		return err
+	}
+	if await {
+		if err := awaitServiceAccount(ctx, client); err != nil {
+			return err
+		}
 	}
 	if !config.Addons {
 		return nil
@@ -78,7 +86,7 @@ func (s simulated) Populate(ctx context.Context, config *cluster.Config, wait bo
 	if err := addons.Apply(ctx, restConfig, config); err != nil {
 		return err
 	}
-	if wait && len(config.Nodes) > 0 {
+	if await && len(config.Nodes) > 0 {
 		if err := addons.AwaitReady(ctx, client); err != nil {
 			return fmt.Errorf("wait for the add-ons: %w", err)
 		}
@@ -87,7 +95,7 @@ func (s simulated) Populate(ctx context.Context, config *cluster.Config, wait bo
 	return nil
 }
 
-func (simulated) nodes(ctx context.Context, client kubernetes.Interface, config *cluster.Config, wait bool, progress Progress) error {
+func (simulated) nodes(ctx context.Context, client kubernetes.Interface, config *cluster.Config, await bool, progress Progress) error {
 	if len(config.Nodes) == 0 {
 		return nil
 	}
@@ -95,13 +103,27 @@ func (simulated) nodes(ctx context.Context, client kubernetes.Interface, config 
 	if err := simnode.Create(ctx, client, config); err != nil {
 		return err
 	}
-	if wait {
+	if await {
 		report := func(ready int) { step.Update(fmt.Sprintf("%d Ready", ready)) }
 		if err := simnode.AwaitReady(ctx, client, config, report); err != nil {
 			return fmt.Errorf("wait for the nodes: %w", err)
 		}
 	}
 	step.Done("")
+	return nil
+}
+
+// awaitServiceAccount waits for what the first pod needs: until the controller manager has made the
+// default service account, pods are refused.
+func awaitServiceAccount(ctx context.Context, client kubernetes.Interface) error {
+	var failure error
+	err := wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		_, failure = client.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
+		return failure == nil, nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait for the default service account: %w", errors.Join(err, failure))
+	}
 	return nil
 }
 

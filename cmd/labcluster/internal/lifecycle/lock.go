@@ -2,11 +2,14 @@ package lifecycle
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/supervisor"
 )
 
 // lock is a lock on a file that its holder's end releases, however it ends.
@@ -59,6 +62,33 @@ func stillThere(file *os.File, path string) bool {
 	}
 	found, err := os.Stat(path)
 	return err == nil && os.SameFile(held, found)
+}
+
+// sign writes into the file who holds the lock.
+func (l *lock) sign() error {
+	self, err := supervisor.FindProcess(os.Getpid())
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(self)
+	if err != nil {
+		return err
+	}
+	if err := l.file.Truncate(0); err != nil {
+		return err
+	}
+	_, err = l.file.WriteAt(data, 0)
+	return err
+}
+
+// readHolder returns who signed the lock at path last.
+func readHolder(path string) (supervisor.Process, error) {
+	var holder supervisor.Process
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return holder, err
+	}
+	return holder, json.Unmarshal(data, &holder)
 }
 
 // release gives the lock back.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"sync/atomic"
@@ -27,6 +28,9 @@ func Supervise(ctx context.Context, dir cluster.Dir) error {
 		return err
 	}
 	defer held.release()
+	if err := held.sign(); err != nil {
+		return err
+	}
 
 	config, err := cluster.Load(dir)
 	if err != nil {
@@ -55,6 +59,10 @@ func Supervise(ctx context.Context, dir cluster.Dir) error {
 	}
 	cleanup, done := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer done()
+	config, err = cluster.Load(dir) // up has added to it
+	if err != nil {
+		return err
+	}
 	return removeEnded(cleanup, config)
 }
 
@@ -80,9 +88,15 @@ func watchOwner(ctx context.Context, owner *supervisor.Process, end func()) func
 	return orphaned.Load
 }
 
+// supervisorProcess is the supervisor as seen by the command that started it.
+type supervisorProcess struct {
+	command *exec.Cmd
+	ended   chan error // gets how it ended, once
+}
+
 // startSupervisor starts the supervisor in a session of its own, so that it survives this process
-// and its terminal. The channel tells if it ends.
-func startSupervisor(dir cluster.Dir) (<-chan error, error) {
+// and its terminal.
+func startSupervisor(dir cluster.Dir) (*supervisorProcess, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
@@ -103,9 +117,21 @@ func startSupervisor(dir cluster.Dir) (<-chan error, error) {
 	if err := command.Start(); err != nil {
 		return nil, fmt.Errorf("start the supervisor: %w", err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- command.Wait() }()
-	return ended, nil
+	p := &supervisorProcess{command: command, ended: make(chan error, 1)}
+	go func() { p.ended <- command.Wait() }()
+	return p, nil
+}
+
+// end ends the supervisor, and with it what it runs, however far it has come.
+func (p *supervisorProcess) end() {
+	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		_ = p.command.Process.Signal(sig) // fails only if it has ended
+		select {
+		case <-p.ended:
+			return
+		case <-time.After(exitTimeout):
+		}
+	}
 }
 
 // Limits of the end.
@@ -119,26 +145,38 @@ func stopAll(ctx context.Context, config *cluster.Config) error {
 	asked, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	client := supervisor.NewClient(config.ControlSocket())
-	status, err := client.Status(asked)
-	if err != nil {
-		// It may be gone, or stuck: what it wrote last tells which processes there can be.
-		status, err = supervisor.ReadStatus(config.Dir().StateFile())
-		if errors.Is(err, os.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	} else if client.Shutdown(asked) == nil && awaitEnd(ctx, status.Supervisor) == nil {
+	if status, err := client.Status(asked); err == nil && client.Shutdown(asked) == nil && awaitEnd(ctx, status.Supervisor) == nil {
 		return nil
 	}
-	processes := []supervisor.Process{status.Supervisor}
+	// It is gone, or stuck. What it wrote tells which processes there can be.
+	processes, err := knownProcesses(config.Dir())
+	if err != nil {
+		return err
+	}
+	return killAll(ctx, processes)
+}
+
+// knownProcesses are those that the supervisor wrote down: itself when it took the lock, the
+// components as they were started.
+func knownProcesses(dir cluster.Dir) ([]supervisor.Process, error) {
+	var processes []supervisor.Process
+	if holder, err := readHolder(dir.LockFile()); err == nil {
+		processes = append(processes, holder)
+	}
+	status, err := supervisor.ReadStatus(dir.StateFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return processes, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	processes = append(processes, status.Supervisor)
 	for _, component := range status.Components {
 		if component.Process != nil {
 			processes = append(processes, *component.Process)
 		}
 	}
-	return killAll(ctx, processes)
+	return processes, nil
 }
 
 func killAll(ctx context.Context, processes []supervisor.Process) error {

@@ -43,7 +43,11 @@ const cleanupTimeout = 30 * time.Second
 // Up makes the cluster, or starts it if it exists, and waits until it can be used. If that fails or
 // is interrupted, a cluster that Up made is removed, and one that Up started is stopped.
 func Up(ctx context.Context, options UpOptions, progress Progress) (*UpResult, error) {
-	madeDir, err := makeDir(options.Dir)
+	kube := kubecontext.Open(options.KubeconfigFiles, string(options.Dir))
+	if err := kube.Check(options.Name); err != nil {
+		return nil, err
+	}
+	madeDirs, err := makeDir(options.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +60,7 @@ func Up(ctx context.Context, options UpOptions, progress Progress) (*UpResult, e
 	}
 	defer held.release()
 
-	u := &up{UpOptions: options, progress: progress, madeDir: madeDir}
+	u := &up{UpOptions: options, progress: progress, kube: kube, madeDirs: madeDirs}
 	result, err := u.run(ctx)
 	if err == nil {
 		return result, nil
@@ -72,18 +76,14 @@ type up struct {
 	progress Progress
 	config   *cluster.Config
 	kube     *kubecontext.File
-	madeDir  bool // the folder
+	madeDirs []string
 	made     bool // the cluster
-	started  bool // the supervisor
+	started  *supervisorProcess
 	notes    []string
 }
 
 func (u *up) run(ctx context.Context) (*UpResult, error) {
 	if err := u.load(); err != nil {
-		return nil, err
-	}
-	u.kube = kubecontext.Open(u.config.Kubeconfig.Files, string(u.Dir))
-	if err := u.kube.Check(u.config.Name); err != nil {
 		return nil, err
 	}
 	running := u.isRunning(ctx)
@@ -121,10 +121,9 @@ func (u *up) load() error {
 func (u *up) create() error {
 	u.made = true
 	u.config = cluster.New(u.Dir, u.Name, u.Nodes)
-	u.config.MadeDir = u.madeDir
+	u.config.MadeDirs = u.madeDirs
 	u.config.AuditLog = valueOr(u.AuditLog, false)
 	u.config.Addons = valueOr(u.Addons, true)
-	u.config.Kubeconfig.Files = u.KubeconfigFiles
 	u.config.Owner = u.Owner
 	return nil
 }
@@ -145,7 +144,6 @@ func (u *up) adapt() error {
 		return remake("with Kubernetes " + config.Version)
 	}
 	config.Addons = valueOr(u.Addons, config.Addons)
-	config.Kubeconfig.Files = u.KubeconfigFiles
 	if !u.NodesGiven {
 		return config.Save()
 	}
@@ -185,12 +183,12 @@ func (u *up) start(ctx context.Context) error {
 	if err := u.prepare(); err != nil {
 		return fmt.Errorf("prepare the cluster's folder: %w", err)
 	}
-	ended, err := startSupervisor(u.Dir)
+	started, err := startSupervisor(u.Dir)
 	if err != nil {
 		return err
 	}
-	u.started = true
-	if err := u.awaitComponents(ctx, ended); err != nil {
+	u.started = started
+	if err := u.awaitComponents(ctx, started.ended); err != nil {
 		return err
 	}
 	u.config, err = cluster.Load(u.Dir) // the supervisor chose the ports
@@ -208,7 +206,7 @@ func (u *up) prepare() error {
 }
 
 // awaitComponents follows the start, component by component.
-func (u *up) awaitComponents(ctx context.Context, ended <-chan error) error {
+func (u *up) awaitComponents(ctx context.Context, ended chan error) error {
 	client := supervisor.NewClient(u.config.ControlSocket())
 	reporter := newStartReporter(u.progress)
 	ticker := time.NewTicker(50 * time.Millisecond)
@@ -218,6 +216,7 @@ func (u *up) awaitComponents(ctx context.Context, ended <-chan error) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case err := <-ended:
+			ended <- err // for undo
 			return fmt.Errorf("the supervisor ended (%v): %s", err, lastLines(u.Dir.LogFile("supervisor")))
 		case <-ticker.C:
 		}
@@ -272,11 +271,18 @@ func (r *startReporter) report(status supervisor.Status) {
 // written down before.
 func (u *up) mergeKubeconfig() error {
 	name := u.config.Name
+	record := &u.config.Kubeconfig
+	if len(record.Files) > 0 && !slices.Equal(record.Files, u.KubeconfigFiles) {
+		if err := removeContext(u.config); err != nil { // it moves
+			return err
+		}
+		*record = cluster.Kubeconfig{}
+	}
+	record.Files = u.KubeconfigFiles
 	current, err := u.kube.Current()
 	if err != nil {
 		return err
 	}
-	record := &u.config.Kubeconfig
 	if current != name {
 		record.PreviousContext = current
 	}
@@ -295,25 +301,33 @@ func (u *up) mergeKubeconfig() error {
 
 // undo leaves things as they were before.
 func (u *up) undo(ctx context.Context) error {
+	if u.started != nil {
+		u.started.end()
+	}
 	switch {
-	case u.made && u.config != nil:
+	case u.made:
 		return remove(ctx, u.config)
-	case u.started:
+	case u.started != nil:
 		return stopAll(ctx, u.config)
-	case u.madeDir:
-		return removeFiles(u.Dir, true)
+	case len(u.madeDirs) > 0:
+		return removeFiles(u.Dir, u.madeDirs)
 	}
 	return nil
 }
 
-// makeDir makes the cluster's folder, and reports whether it was not there.
-func makeDir(dir cluster.Dir) (bool, error) {
-	_, err := os.Stat(string(dir))
-	missing := errors.Is(err, fs.ErrNotExist)
-	if err := os.MkdirAll(string(dir), 0o700); err != nil {
-		return false, fmt.Errorf("make the cluster's folder: %w; choose another with --data-dir", err)
+// makeDir makes the cluster's folder, and returns the folders that were not there, the innermost first.
+func makeDir(dir cluster.Dir) ([]string, error) {
+	var made []string
+	for path := string(dir); ; path = filepath.Dir(path) {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		made = append(made, path)
 	}
-	return missing, nil
+	if err := os.MkdirAll(string(dir), 0o700); err != nil {
+		return nil, fmt.Errorf("make the cluster's folder: %w; choose another with --data-dir", err)
+	}
+	return made, nil
 }
 
 // checkOurs refuses a folder that holds other things than a cluster.

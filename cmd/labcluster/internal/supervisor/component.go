@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -15,7 +16,7 @@ import (
 const (
 	probeStarting = 50 * time.Millisecond
 	probeReady    = time.Second
-	probeTimeout  = 2 * time.Second
+	probeTimeout  = 5 * time.Second
 )
 
 // maxLogSize is when a component's log is set aside at its next start.
@@ -55,6 +56,11 @@ func (s *Supervisor) keep(ctx context.Context, c *component) {
 		}
 		sleep(ctx, backoff)
 		backoff = min(max(2*backoff, 500*time.Millisecond), maxBackoff)
+		s.update(func() {
+			if c.status.State == Crashed {
+				c.set(Waiting)
+			}
+		})
 	}
 }
 
@@ -268,10 +274,13 @@ func (s *Supervisor) Kill(name string) error {
 	if err != nil {
 		return err
 	}
-	if !s.signal(c, syscall.SIGKILL) {
-		return fmt.Errorf("%s is not running: labcluster component start %s", name, name)
+	if s.signal(c, syscall.SIGKILL) {
+		return nil
 	}
-	return nil
+	if s.isStopped(c) {
+		return fmt.Errorf("%s is not running; start it with: labcluster component start %s", name, name)
+	}
+	return fmt.Errorf("%s is not running now, but about to be started; see labcluster status", name)
 }
 
 func (s *Supervisor) find(name string) (*component, error) {
@@ -284,7 +293,7 @@ func (s *Supervisor) find(name string) (*component, error) {
 		}
 		names = append(names, c.Name)
 	}
-	return nil, fmt.Errorf("no component %q; there are %v", name, names)
+	return nil, fmt.Errorf("no component %q; there are: %s", name, strings.Join(names, ", "))
 }
 
 // signal reports whether there was a process to signal.
