@@ -329,9 +329,10 @@ func TestCreatePodForbidden(t *testing.T) {
 	wantError(t, err, ExitFailed, `forbidden: "nobody" may not create pods in namespace "`+l.namespace+`"`+
 		"\n→ ask an administrator for this permission; check with: kubectl auth can-i create pods -n "+l.namespace)
 
-	l.allow(t, "creator-of-pods", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"create", "list"}})
-	result, err := l.as(t, "creator-of-pods").run(t.Context(), "create pod x --wait --node-selector nobody=has --image "+nginx)
-	wantError(t, err, ExitFailed, `forbidden: "creator-of-pods" may not watch pods in namespace "`+l.namespace+`"`+
+	creator := "creator-" + l.namespace
+	l.allow(t, creator, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"create", "list"}})
+	result, err := l.as(t, creator).run(t.Context(), "create pod x --wait --node-selector nobody=has --image "+nginx)
+	wantError(t, err, ExitFailed, `forbidden: "`+creator+`" may not watch pods in namespace "`+l.namespace+`"`+
 		"\n→ ask an administrator for this permission; check with: kubectl auth can-i watch pods -n "+l.namespace)
 	if result.(Changer).Changes()[0].Outcome != OutcomeCreated {
 		t.Errorf("the pod that was created is not reported: %v", outcomes(result))

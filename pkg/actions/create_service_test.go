@@ -63,9 +63,10 @@ func TestCreateServiceShowsItsPods(t *testing.T) {
 func TestCreateServiceWithoutPermissionToSeePods(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.allow(t, "creator-of-services", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"create"}})
-	result := l.as(t, "creator-of-services").must(t, "create service web --port 80 --selector app=nt")
-	want := []string{`which pods it selects could not be read: forbidden: "creator-of-services" may not list pods in namespace "` + l.namespace + `"`}
+	creator := "creator-" + l.namespace
+	l.allow(t, creator, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"create"}})
+	result := l.as(t, creator).must(t, "create service web --port 80 --selector app=nt")
+	want := []string{`which pods it selects could not be read: forbidden: "` + creator + `" may not list pods in namespace "` + l.namespace + `"`}
 	if diff := cmp.Diff(want, result.(*ChangeResult).Notes); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

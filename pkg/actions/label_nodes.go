@@ -237,9 +237,9 @@ func (r *labelRun) label(ctx context.Context, item *NodeLabels) {
 }
 
 // conflictBackoff spreads the attempts of several writers of one object, who would otherwise meet
-// again and again; in all it takes about two seconds.
+// again and again; in all it takes about five seconds.
 func conflictBackoff() wait.Backoff {
-	return wait.Backoff{Steps: 10, Duration: 20 * time.Millisecond, Factor: 1.4, Jitter: 1}
+	return wait.Backoff{Steps: 12, Duration: 30 * time.Millisecond, Factor: 1.3, Jitter: 3}
 }
 
 func (r *labelRun) patch(ctx context.Context, item *NodeLabels) error {

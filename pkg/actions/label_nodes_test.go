@@ -3,7 +3,6 @@ package actions
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -13,11 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
-
-// labelKey is a label key that only this test uses, for nodes are shared by all tests.
-func labelKey(t *testing.T) string {
-	return strings.ToLower("test-" + strings.NewReplacer("/", ".", "_", ".").Replace(t.Name()))
-}
 
 // nodeLabel is the value of a label on a node; absent is "<none>".
 func (l *lab) nodeLabel(t *testing.T, node, key string) string {
@@ -42,23 +36,6 @@ func (l *lab) node(t *testing.T, name string, labels map[string]string) {
 	t.Cleanup(func() { _ = l.client.CoreV1().Nodes().Delete(t.Context(), name, metav1.DeleteOptions{}) })
 }
 
-// allow grants a user rules on the whole cluster.
-func (l *lab) allow(t *testing.T, user string, rules ...rbacv1.PolicyRule) {
-	t.Helper()
-	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: user}, Rules: rules}
-	binding := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: user},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user},
-		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
-	}
-	if _, err := l.client.RbacV1().ClusterRoles().Create(t.Context(), role, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := l.client.RbacV1().ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // outcomes lists a result's changes as "object outcome: message".
 func outcomes(result Result) []string {
 	var lines []string
@@ -81,7 +58,8 @@ func wantOutcomes(t *testing.T, result Result, want ...string) {
 
 func TestLabelNodes(t *testing.T) {
 	t.Parallel()
-	l, key := newLab(t), labelKey(t)
+	l := newLab(t)
+	key := l.namespace // unique, for nodes are shared by all tests
 
 	result := l.must(t, fmt.Sprintf("label nodes k8s03 k8s02 %s=node01 %s.b=x", key, key))
 	wantOutcomes(t, result,
@@ -106,7 +84,8 @@ func TestLabelNodes(t *testing.T) {
 
 func TestLabelNodesConflictChangesNothing(t *testing.T) {
 	t.Parallel()
-	l, key := newLab(t), labelKey(t)
+	l := newLab(t)
+	key := l.namespace // unique, for nodes are shared by all tests
 	l.must(t, fmt.Sprintf("label nodes k8s02 %s=old", key))
 
 	result, err := l.run(t.Context(), fmt.Sprintf("label nodes k8s01 k8s02 %s=new", key))
@@ -123,7 +102,8 @@ func TestLabelNodesConflictChangesNothing(t *testing.T) {
 
 func TestLabelNodesUnknownAmongOthers(t *testing.T) {
 	t.Parallel()
-	l, key := newLab(t), labelKey(t)
+	l := newLab(t)
+	key := l.namespace // unique, for nodes are shared by all tests
 	result, err := l.run(t.Context(), fmt.Sprintf("label nodes k8s01 nowhere k8s02 %s=x", key))
 	wantError(t, err, ExitFailed, "1 of 3 not labeled: node \"nowhere\" not found\n→ see what there is: kubectl lab get nodes")
 	wantOutcomes(t, result,
@@ -132,7 +112,8 @@ func TestLabelNodesUnknownAmongOthers(t *testing.T) {
 
 func TestLabelNodesBySelectorAndAll(t *testing.T) {
 	t.Parallel()
-	l, key := newLab(t), labelKey(t)
+	l := newLab(t)
+	key := l.namespace // unique, for nodes are shared by all tests
 	l.must(t, fmt.Sprintf("label nodes k8s02 k8s03 %s=worker", key))
 
 	result := l.must(t, fmt.Sprintf("label nodes -l %s=worker %s.zone=a", key, key))
@@ -154,7 +135,8 @@ func TestLabelNodesBySelectorAndAll(t *testing.T) {
 
 func TestLabelNodesList(t *testing.T) {
 	t.Parallel()
-	l, key := newLab(t), labelKey(t)
+	l := newLab(t)
+	key := l.namespace // unique, for nodes are shared by all tests
 	l.must(t, fmt.Sprintf("label nodes k8s02 %s=x", key))
 
 	options, err := parse("label nodes --list")
@@ -181,7 +163,8 @@ func TestLabelNodesList(t *testing.T) {
 
 func TestLabelNodesDryRun(t *testing.T) {
 	t.Parallel()
-	l, key := newLab(t), labelKey(t)
+	l := newLab(t)
+	key := l.namespace // unique, for nodes are shared by all tests
 	for _, strategy := range []string{"client", "server"} {
 		result := l.must(t, fmt.Sprintf("label nodes k8s02 %s=x --dry-run=%s", key, strategy))
 		wantOutcomes(t, result, fmt.Sprintf("node/k8s02 labeled: %s=x", key))
@@ -199,9 +182,10 @@ func TestLabelNodesDryRun(t *testing.T) {
 // is a conflict, not overwritten.
 func TestLabelNodesNoticesOthers(t *testing.T) {
 	t.Parallel()
-	l, key := newLab(t), labelKey(t)
-	l.node(t, "meanwhile-1", nil)
-	options := &LabelNodesOptions{Nodes: []string{"meanwhile-1"}, Change: LabelChange{Set: map[string]string{key: "mine"}}}
+	l := newLab(t)
+	key := l.namespace // unique, for nodes are shared by all tests
+	l.node(t, "meanwhile-"+key, nil)
+	options := &LabelNodesOptions{Nodes: []string{"meanwhile-" + key}, Change: LabelChange{Set: map[string]string{key: "mine"}}}
 	client, err := l.Cluster.Metadata()
 	if err != nil {
 		t.Fatal(err)
@@ -212,11 +196,11 @@ func TestLabelNodesNoticesOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	patch := fmt.Sprintf(`{"metadata":{"labels":{%q:"theirs"}}}`, key)
-	if _, err := l.client.CoreV1().Nodes().Patch(t.Context(), "meanwhile-1", types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
+	if _, err := l.client.CoreV1().Nodes().Patch(t.Context(), "meanwhile-"+key, types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	run.label(t.Context(), &items[0])
-	want := fmt.Sprintf(`node "meanwhile-1": label %s is "theirs", not "mine"`, key)
+	want := fmt.Sprintf(`node "meanwhile-%s": label %s is "theirs", not "mine"`, key, key)
 	if items[0].Outcome != OutcomeFailed || items[0].Error != want {
 		t.Errorf("outcome %s: %s", items[0].Outcome, items[0].Error)
 	}
@@ -226,19 +210,20 @@ func TestLabelNodesNoticesOthers(t *testing.T) {
 // do not matter.
 func TestLabelNodesRepeatsAfterConflict(t *testing.T) {
 	t.Parallel()
-	l, key := newLab(t), labelKey(t)
-	l.node(t, "busy-1", nil)
+	l := newLab(t)
+	key := l.namespace // unique, for nodes are shared by all tests
+	l.node(t, "busy-"+key, nil)
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			if _, err := l.run(t.Context(), fmt.Sprintf("label nodes busy-1 %s.%d=x", key, i)); err != nil {
+			if _, err := l.run(t.Context(), fmt.Sprintf("label nodes busy-%s %s.%d=x", key, key, i)); err != nil {
 				t.Errorf("%d: %s", i, explained(err))
 			}
 		})
 	}
 	wg.Wait()
 	for i := range 8 {
-		if got := l.nodeLabel(t, "busy-1", fmt.Sprintf("%s.%d", key, i)); got != "x" {
+		if got := l.nodeLabel(t, "busy-"+key, fmt.Sprintf("%s.%d", key, i)); got != "x" {
 			t.Errorf("label %d is %q", i, got)
 		}
 	}
@@ -250,9 +235,10 @@ func TestLabelNodesForbidden(t *testing.T) {
 	_, err := l.as(t, "nobody").run(t.Context(), "label nodes --all a=b")
 	wantError(t, err, ExitFailed, "forbidden: \"nobody\" may not list nodes\n→ ask an administrator for this permission; check with: kubectl auth can-i list nodes")
 
-	l.allow(t, "reader-of-nodes", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: []string{"get", "list"}})
-	result, err := l.as(t, "reader-of-nodes").run(t.Context(), "label nodes k8s02 a=b")
-	wantError(t, err, ExitFailed, "forbidden: \"reader-of-nodes\" may not patch nodes\n→ ask an administrator for this permission; check with: kubectl auth can-i patch nodes")
+	reader := "reader-" + l.namespace
+	l.allow(t, reader, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: []string{"get", "list"}})
+	result, err := l.as(t, reader).run(t.Context(), "label nodes k8s02 a=b")
+	wantError(t, err, ExitFailed, fmt.Sprintf("forbidden: %q may not patch nodes\n→ ask an administrator for this permission; check with: kubectl auth can-i patch nodes", reader))
 	wantOutcomes(t, result, "node/k8s02 failed")
 }
 

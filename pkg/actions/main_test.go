@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -118,6 +120,43 @@ func (l *lab) in(t testing.TB, namespace string) *lab {
 func (l *lab) as(t testing.TB, user string) *lab {
 	t.Helper()
 	return connect(t, *l.flags.KubeConfig, l.namespace, user)
+}
+
+// allow grants a user rules on the whole cluster, and returns when the API server knows.
+func (l *lab) allow(t testing.TB, user string, rules ...rbacv1.PolicyRule) {
+	t.Helper()
+	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: user}, Rules: rules}
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: user},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
+	}
+	if _, err := l.client.RbacV1().ClusterRoles().Create(t.Context(), role, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.client.RbacV1().ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range rules {
+		eventually(t, user+" is allowed", func() bool { return l.mayAll(t, user, rule) })
+	}
+}
+
+// mayAll asks the API server whether a user has all the permissions of a rule.
+func (l *lab) mayAll(t testing.TB, user string, rule rbacv1.PolicyRule) bool {
+	for _, resource := range rule.Resources {
+		for _, verb := range rule.Verbs {
+			review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+				User:               user,
+				ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: verb, Group: rule.APIGroups[0], Resource: resource, Namespace: l.namespace},
+			}}
+			answer, err := l.client.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), review, metav1.CreateOptions{})
+			if err != nil || !answer.Status.Allowed {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // run runs a command line as a front end does. The first argument is split into words, further ones
