@@ -337,7 +337,8 @@ func (s *Server) redeliver(ctx context.Context, envelopeID string, socket int) e
 		return fmt.Errorf("redeliver: there is no envelope %s", envelopeID)
 	}
 	done := make(chan *attempt, 1)
-	if !s.background(func() { done <- s.attempt(e, n, reasonTimeout, socket) }) {
+	deliver := func() { done <- s.attempt(e, n, reasonTimeout, socket) } //nolint:contextcheck // ends by Slack's deadline, not by the caller's
+	if !s.background(deliver) {
 		return errors.New("redeliver: the fake Slack was closed")
 	}
 	select {

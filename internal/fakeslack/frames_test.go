@@ -29,19 +29,19 @@ func TestFrameShapes(t *testing.T) {
 		socket.ack(got[name], nil)
 	}
 
-	cmd := must2(l.ann.Slash(l.room, "/lab", "status"))(t)
+	cmd := must(l.ann.Slash(l.room, "/lab", "status"))(t)
 	next("slash_commands")
-	must2(l.ann.Mention(l.room, "hi"))(t)
+	must(l.ann.Mention(l.room, "hi"))(t)
 	next("app_mention")
-	must2(l.ann.DM("hi"))(t)
+	must(l.ann.DM("hi"))(t)
 	next("message_im")
 	l.ann.OpenHome()
 	next("app_home_opened")
 
 	go_ := slack.NewButtonBlockElement("go", "v", slack.NewTextBlockObject("plain_text", "Go", true, false))
-	ts := must2(postTS(l, slack.MsgOptionText("fallback", false), slack.MsgOptionBlocks(slack.NewActionBlock("b", go_))))(t)
+	ts := must(postTS(l, slack.MsgOptionText("fallback", false), slack.MsgOptionBlocks(slack.NewActionBlock("b", go_))))(t)
 	m, _ := l.Message(l.room.ID, ts)
-	must2(l.ann.Click(m, "go"))(t)
+	must(l.ann.Click(m, "go"))(t)
 	next("block_actions_message")
 
 	form := modal("Create")
@@ -50,17 +50,17 @@ func TestFrameShapes(t *testing.T) {
 	if _, err := l.api.OpenViewContext(ctx, cmd.TriggerID, form); err != nil {
 		t.Fatal(err)
 	}
-	view := must2(l.ann.WaitModal(ctx, nil))(t)
-	must2(l.ann.ActView(view, element(t, view, "kind"), "pod"))(t)
+	view := must(l.ann.WaitModal(ctx, nil))(t)
+	must(l.ann.ActView(view, element(t, view, "kind"), "pod"))(t)
 	next("block_actions_view")
-	must2(l.ann.Submit(view, map[string]string{"name": "x"}))(t)
+	must(l.ann.Submit(view, map[string]string{"name": "x"}))(t)
 	next("view_submission")
-	again := must2(l.ann.Slash(l.room, "/lab", "status"))(t)
+	again := must(l.ann.Slash(l.room, "/lab", "status"))(t)
 	socket.ack(socket.next(), nil)
 	if _, err := l.api.OpenViewContext(ctx, again.TriggerID, form); err != nil {
 		t.Fatal(err)
 	}
-	must2(l.ann.CloseView(must2(l.ann.WaitModal(ctx, nil))(t)))(t)
+	must(l.ann.CloseView(must(l.ann.WaitModal(ctx, nil))(t)))(t)
 	next("view_closed")
 
 	if err := l.Sockets()[0].Disconnect("warning"); err != nil {
@@ -133,7 +133,7 @@ func commandForm(t *testing.T, l *lab) map[string]any {
 	defer app.Close()
 	l.UseHTTP(fakeslack.HTTPTarget{Commands: app.URL})
 	defer l.UseSocketMode()
-	if err := must2(l.ann.Slash(l.room, "/lab", "status"))(t).WaitAck(within(t)); err != nil {
+	if err := must(l.ann.Slash(l.room, "/lab", "status"))(t).WaitAck(within(t)); err != nil {
 		t.Fatal(err)
 	}
 	out := map[string]any{}

@@ -53,13 +53,15 @@ func within(t *testing.T) context.Context {
 	return ctx
 }
 
-// must returns v and fails the test on an error.
-func must[T any](t *testing.T, v T, err error) T {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
+// must returns a function that returns v, or fails the test on an error.
+func must[T any](v T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
 	}
-	return v
 }
 
 // wantSlackError checks for one of Slack's error strings.
@@ -121,12 +123,5 @@ func button(actionID, label string) slack.MsgOption {
 
 func asJSON(t *testing.T, v any) string {
 	t.Helper()
-	return string(must2(json.Marshal(v))(t))
-}
-
-func must2[T any](v T, err error) func(*testing.T) T {
-	return func(t *testing.T) T {
-		t.Helper()
-		return must(t, v, err)
-	}
+	return string(must(json.Marshal(v))(t))
 }

@@ -83,20 +83,20 @@ func TestHTTPMode(t *testing.T) {
 			}
 		}
 	})
-	plain := must2(l.ann.Slash(l.room, "/lab", "plain"))(t)
-	if m := must2(plain.WaitMessage(ctx, nil))(t); m.Text != "just text" || m.EphemeralTo != l.ann.ID {
+	plain := must(l.ann.Slash(l.room, "/lab", "plain"))(t)
+	if m := must(plain.WaitMessage(ctx, nil))(t); m.Text != "just text" || m.EphemeralTo != l.ann.ID {
 		t.Errorf("plain answer: %+v", m)
 	}
-	all := must2(l.ann.Slash(l.room, "/lab", "status & more"))(t)
-	if m := must2(all.WaitMessage(ctx, nil))(t); m.Text != "for all" || m.EphemeralTo != "" {
+	all := must(l.ann.Slash(l.room, "/lab", "status & more"))(t)
+	if m := must(all.WaitMessage(ctx, nil))(t); m.Text != "for all" || m.EphemeralTo != "" {
 		t.Errorf("answer for all: %+v", m)
 	}
-	ts := must2(postTS(l, slack.MsgOptionText("x", false), button("go", "Go")))(t)
+	ts := must(postTS(l, slack.MsgOptionText("x", false), button("go", "Go")))(t)
 	m, _ := l.Message(l.room.ID, ts)
-	if err := must2(l.ann.Click(m, "Go"))(t).WaitAck(ctx); err != nil {
+	if err := must(l.ann.Click(m, "Go"))(t).WaitAck(ctx); err != nil {
 		t.Error(err)
 	}
-	if err := must2(l.ann.Mention(l.room, "hi"))(t).WaitAck(ctx); err != nil {
+	if err := must(l.ann.Mention(l.room, "hi"))(t).WaitAck(ctx); err != nil {
 		t.Error(err)
 	}
 	app.mu.Lock()
@@ -123,7 +123,7 @@ func TestHTTPRetries(t *testing.T) {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 	})
-	event := must2(l.ann.Mention(l.room, "hi"))(t)
+	event := must(l.ann.Mention(l.room, "hi"))(t)
 	if err := event.WaitAck(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -137,16 +137,16 @@ func TestHTTPRetries(t *testing.T) {
 		w.Header().Set("X-Slack-No-Retry", "1")
 		w.WriteHeader(http.StatusServiceUnavailable)
 	})
-	stopped := must2(l.ann.Mention(l.room, "hi"))(t)
+	stopped := must(l.ann.Mention(l.room, "hi"))(t)
 	if err := stopped.WaitAck(ctx); err == nil || len(stopped.Deliveries()) != 1 {
 		t.Errorf("after X-Slack-No-Retry: %v, %d deliveries, want one", err, len(stopped.Deliveries()))
 	}
-	cmd := must2(l.ann.Slash(l.room, "/lab", "status"))(t)
+	cmd := must(l.ann.Slash(l.room, "/lab", "status"))(t)
 	if err := cmd.WaitAck(ctx); err == nil || cmd.Failure() != "dispatch_failed" || len(cmd.Deliveries()) != 1 {
 		t.Errorf("a refused command: %v, failure %q, %d deliveries", err, cmd.Failure(), len(cmd.Deliveries()))
 	}
 	app.Close()
-	gone := must2(l.ann.Slash(l.room, "/lab", "status"))(t)
+	gone := must(l.ann.Slash(l.room, "/lab", "status"))(t)
 	if err := gone.WaitAck(ctx); err == nil || gone.Deliveries()[0].Failure != "connection_failed" {
 		t.Errorf("without a server: %v, %+v", err, gone.Deliveries())
 	}
@@ -175,7 +175,7 @@ func TestSignatures(t *testing.T) {
 			t.Errorf("%s: %d, %v, want %d", tc.name, resp.Status, err, tc.want)
 		}
 	}
-	cmd := must2(l.ann.Slash(l.room, "/lab", "status"))(t)
+	cmd := must(l.ann.Slash(l.room, "/lab", "status"))(t)
 	if err := cmd.WaitAck(ctx); err != nil {
 		t.Fatal(err)
 	}

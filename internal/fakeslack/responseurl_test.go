@@ -43,7 +43,7 @@ func wantAnswer(t *testing.T, status int, body string, wantStatus int, wantBody 
 func TestResponseURLLimits(t *testing.T) {
 	clock := fakeslack.NewClock(time.Unix(1_700_000_000, 0))
 	l := newLab(t, fakeslack.Options{Now: clock.Now})
-	cmd := must2(l.ann.Slash(l.room, "/lab", "status"))(t)
+	cmd := must(l.ann.Slash(l.room, "/lab", "status"))(t)
 
 	status, body := postURL(t, cmd.ResponseURL, `{"text":""}`)
 	wantAnswer(t, status, body, http.StatusBadRequest, "no_text")
@@ -58,7 +58,7 @@ func TestResponseURLLimits(t *testing.T) {
 	status, body = postURL(t, cmd.ResponseURL, `{"text":"hi"}`)
 	wantAnswer(t, status, body, http.StatusNotFound, "used_url")
 
-	late := must2(l.ann.Slash(l.room, "/lab", "status"))(t)
+	late := must(l.ann.Slash(l.room, "/lab", "status"))(t)
 	clock.Advance(30 * time.Minute)
 	status, body = postURL(t, late.ResponseURL, `{"text":"just in time"}`)
 	wantAnswer(t, status, body, http.StatusOK, `"ok":true`)
@@ -72,10 +72,10 @@ func TestResponseURLLimits(t *testing.T) {
 
 func TestResponseURLActions(t *testing.T) {
 	l := newLab(t, fakeslack.Options{})
-	parent := must2(postTS(l, slack.MsgOptionText("parent", false)))(t)
-	ts := must2(postTS(l, slack.MsgOptionText("ask", false), button("go", "Go"), slack.MsgOptionTS(parent)))(t)
+	parent := must(postTS(l, slack.MsgOptionText("parent", false)))(t)
+	ts := must(postTS(l, slack.MsgOptionText("ask", false), button("go", "Go"), slack.MsgOptionTS(parent)))(t)
 	m, _ := l.Message(l.room.ID, ts)
-	click := must2(l.ann.Click(m, "Go"))(t)
+	click := must(l.ann.Click(m, "Go"))(t)
 
 	postURL(t, click.ResponseURL, `{"text":"only for ann"}`)
 	postURL(t, click.ResponseURL, `{"text":"in the thread","response_type":"in_channel","thread_ts":"`+parent+`"}`)
@@ -95,7 +95,7 @@ func TestResponseURLActions(t *testing.T) {
 		t.Errorf("still there: %+v", m)
 	}
 
-	cmd := must2(l.ann.Slash(l.room, "/lab", "status"))(t)
+	cmd := must(l.ann.Slash(l.room, "/lab", "status"))(t)
 	postURL(t, cmd.ResponseURL, `{"text":"first"}`)
 	postURL(t, cmd.ResponseURL, `{"text":"second","replace_original":true}`)
 	if got := cmd.Messages(); len(got) < 2 {
@@ -158,7 +158,7 @@ func TestFaults(t *testing.T) {
 		t.Error("a released call gave no error")
 	}
 
-	cmd := must2(l.ann.Slash(l.room, "/lab", "status"))(t)
+	cmd := must(l.ann.Slash(l.room, "/lab", "status"))(t)
 	l.Inject(fakeslack.ResponseURLTarget, fakeslack.Fault{Status: http.StatusInternalServerError, Times: 1})
 	status, _ := postURL(t, cmd.ResponseURL, `{"text":"x"}`)
 	wantAnswer(t, status, "", http.StatusInternalServerError, "")
@@ -183,7 +183,7 @@ func TestFindSecret(t *testing.T) {
 	if _, err := postTS(l, slack.MsgOptionBlocks(slack.NewMarkdownBlock("", secret))); err != nil {
 		t.Fatal(err)
 	}
-	cmd := must2(l.ann.Slash(l.room, "/lab", "token"))(t)
+	cmd := must(l.ann.Slash(l.room, "/lab", "token"))(t)
 	if err := slack.PostWebhookContext(ctx, cmd.ResponseURL, &slack.WebhookMessage{Text: secret}); err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestFindSecret(t *testing.T) {
 func TestKeepTraffic(t *testing.T) {
 	l := newLab(t, fakeslack.Options{KeepTraffic: 3})
 	for range 5 {
-		must2(postTS(l, slack.MsgOptionText("x", false)))(t)
+		must(postTS(l, slack.MsgOptionText("x", false)))(t)
 	}
 	if got := l.Traffic(); len(got) != 3 || got[2].Seq != 5 {
 		t.Errorf("kept %d exchanges", len(got))

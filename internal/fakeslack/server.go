@@ -137,11 +137,12 @@ type Server struct {
 // New starts a fake Slack. Close it when done.
 func New(opts Options) (*Server, error) {
 	opts = opts.withDefaults()
-	listener, err := net.Listen("tcp", opts.Addr)
+	ctx, cancel := context.WithCancel(context.Background())
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", opts.Addr)
 	if err != nil {
+		cancel()
 		return nil, fmt.Errorf("fake Slack: listen on %s: %w", opts.Addr, err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
 	s := &Server{
 		opts:      opts,
 		base:      "http://" + listener.Addr().String(),

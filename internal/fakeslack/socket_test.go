@@ -32,11 +32,11 @@ func (l *lab) dial(t *testing.T) (*rawSocket, map[string]any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, _, err := websocket.DefaultDialer.DialContext(within(t), url, nil)
+	conn, resp, err := websocket.DefaultDialer.DialContext(within(t), url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close() })
+	t.Cleanup(func() { _, _ = resp.Body.Close(), conn.Close() })
 	s := &rawSocket{Conn: conn, t: t}
 	return s, s.next()
 }
@@ -139,20 +139,20 @@ func TestEventsEndToEnd(t *testing.T) {
 		}
 		return nil, true
 	})
-	mention := must2(l.ann.Mention(l.room, "status <now>"))(t)
+	mention := must(l.ann.Mention(l.room, "status <now>"))(t)
 	if got := mention.Posted.Text; !strings.HasSuffix(got, "> status &lt;now&gt;") {
 		t.Errorf("the mention reads %q", got)
 	}
-	reply := must2(mention.WaitMessage(ctx, nil))(t)
+	reply := must(mention.WaitMessage(ctx, nil))(t)
 	if reply.ThreadTS != mention.Posted.TS {
 		t.Errorf("reply %+v is not in the thread of %s", reply, mention.Posted.TS)
 	}
-	dm := must2(l.ben.DM("status"))(t)
-	if got := must2(dm.WaitMessage(ctx, nil))(t); got.Text != "in the dm" || got.Channel != l.ben.DirectMessages().ID {
+	dm := must(l.ben.DM("status"))(t)
+	if got := must(dm.WaitMessage(ctx, nil))(t); got.Text != "in the dm" || got.Channel != l.ben.DirectMessages().ID {
 		t.Errorf("direct message: %+v", got)
 	}
 	l.ann.OpenHome()
-	home := must2(l.ann.WaitHome(ctx, nil))(t)
+	home := must(l.ann.WaitHome(ctx, nil))(t)
 	if !strings.Contains(home.Visible(), "welcome") {
 		t.Errorf("home: %q", home.Visible())
 	}
@@ -216,23 +216,23 @@ func TestClickEndToEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := must2(l.ann.WaitEphemeral(ctx, nil))(t)
+	ask := must(l.ann.WaitEphemeral(ctx, nil))(t)
 	if _, err := l.ben.Click(ask, "Confirm"); err == nil {
 		t.Error("ben clicked a button that only ann sees")
 	}
 	if _, err := l.ann.Click(ask, "Cancel"); err == nil || !strings.Contains(err.Error(), `"Confirm"`) {
 		t.Errorf("a missing button: %v, want an error that lists the buttons", err)
 	}
-	click := must2(l.ann.Click(ask, "Confirm"))(t)
+	click := must(l.ann.Click(ask, "Confirm"))(t)
 	if err := click.WaitAck(ctx); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.ann.WaitEphemeral(ctx, func(m fakeslack.Message) bool { return m.TS == ask.TS && m.Text == "done" && len(m.Blocks) == 0 }); err != nil {
 		t.Error(err)
 	}
-	ts := must2(postTS(l, slack.MsgOptionText("open", false), button("go", "Go")))(t)
+	ts := must(postTS(l, slack.MsgOptionText("open", false), button("go", "Go")))(t)
 	public, _ := l.Message(l.room.ID, ts)
-	must2(l.ben.Click(public, "go"))(t)
+	must(l.ben.Click(public, "go"))(t)
 	waitFor(t, l, func() bool { mu.Lock(); defer mu.Unlock(); return len(seen) == 2 })
 	mu.Lock()
 	defer mu.Unlock()
@@ -245,18 +245,18 @@ func TestNobodyAcknowledges(t *testing.T) {
 	l := newLab(t, fakeslack.Options{AckTimeout: 50 * time.Millisecond, Retries: []time.Duration{0, time.Millisecond}})
 	ctx := within(t)
 
-	lonely := must2(l.ann.Slash(l.room, "/lab", "status"))(t)
+	lonely := must(l.ann.Slash(l.room, "/lab", "status"))(t)
 	if err := lonely.WaitAck(ctx); err == nil || lonely.Failure() != "dispatch_failed" {
 		t.Errorf("without a socket: %v, failure %q", err, lonely.Failure())
 	}
 
 	socket, _ := l.dial(t)
-	cmd := must2(l.ann.Slash(l.room, "/lab", "status"))(t)
+	cmd := must(l.ann.Slash(l.room, "/lab", "status"))(t)
 	frame := socket.next()
 	if err := cmd.WaitAck(ctx); err == nil || cmd.Failure() != "operation_timeout" {
 		t.Errorf("without an acknowledgement: %v, failure %q", err, cmd.Failure())
 	}
-	told := must2(l.ann.WaitEphemeral(ctx, func(m fakeslack.Message) bool { return m.Interaction == cmd.ID }))(t)
+	told := must(l.ann.WaitEphemeral(ctx, func(m fakeslack.Message) bool { return m.Interaction == cmd.ID }))(t)
 	if told.Text != `/lab failed with the error "operation_timeout"` || told.User != "USLACKBOT" {
 		t.Errorf("ann was told %+v", told)
 	}
@@ -266,7 +266,7 @@ func TestNobodyAcknowledges(t *testing.T) {
 		t.Errorf("a late answer was shown: %v", got)
 	}
 
-	must2(l.ann.Mention(l.room, "status"))(t)
+	must(l.ann.Mention(l.room, "status"))(t)
 	for n, reason := range []string{"", "timeout", "timeout"} {
 		frame := socket.next()
 		if frame["retry_attempt"] != float64(n) || frame["retry_reason"] != reason {
@@ -278,7 +278,7 @@ func TestNobodyAcknowledges(t *testing.T) {
 func TestRetryIsStoppedByALateAck(t *testing.T) {
 	l := newLab(t, fakeslack.Options{AckTimeout: 20 * time.Millisecond, Retries: []time.Duration{time.Hour}})
 	socket, _ := l.dial(t)
-	mention := must2(l.ann.Mention(l.room, "status"))(t)
+	mention := must(l.ann.Mention(l.room, "status"))(t)
 	frame := socket.next()
 	waitFor(t, l, func() bool { return mention.Deliveries()[0].Failure == "timeout" })
 	socket.ack(frame, nil)
@@ -300,7 +300,7 @@ func TestEachEnvelopeGoesToOneSocket(t *testing.T) {
 	}
 	sockets := map[int]int{}
 	for range 4 {
-		cmd := must2(l.ann.Slash(l.room, "/lab", "status"))(t)
+		cmd := must(l.ann.Slash(l.room, "/lab", "status"))(t)
 		waitFor(t, l, func() bool { d := cmd.Deliveries(); return len(d) == 1 && d[0].Socket != 0 })
 		id := cmd.Deliveries()[0].Socket
 		sockets[id]++
@@ -341,7 +341,7 @@ func TestRedeliver(t *testing.T) {
 	if err := l.WaitSockets(ctx, 2); err != nil {
 		t.Fatal(err)
 	}
-	cmd := must2(l.ann.Slash(l.room, "/lab", "create pod x"))(t)
+	cmd := must(l.ann.Slash(l.room, "/lab", "create pod x"))(t)
 	if err := cmd.WaitAck(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -370,7 +370,7 @@ func TestRedeliver(t *testing.T) {
 func TestLargeAckIsDroppedSilently(t *testing.T) {
 	l := newLab(t, fakeslack.Options{AckTimeout: 100 * time.Millisecond})
 	socket, _ := l.dial(t)
-	cmd := must2(l.ann.Slash(l.room, "/lab", "status"))(t)
+	cmd := must(l.ann.Slash(l.room, "/lab", "status"))(t)
 	socket.ack(socket.next(), map[string]any{"text": strings.Repeat("x", 20*1024)})
 	if err := cmd.WaitAck(within(t)); err == nil {
 		t.Error("an acknowledgement of more than 20 KB counted")
@@ -384,14 +384,14 @@ func TestAckPayloads(t *testing.T) {
 	l := newLab(t, fakeslack.Options{})
 	ctx := within(t)
 	socket, _ := l.dial(t)
-	cmd := must2(l.ann.Slash(l.room, "/lab", "status"))(t)
+	cmd := must(l.ann.Slash(l.room, "/lab", "status"))(t)
 	socket.ack(socket.next(), map[string]any{"blocks": []any{map[string]any{"type": "nonsense"}}})
 	if err := cmd.WaitAck(ctx); err == nil || cmd.Failure() != "invalid_command_response" {
 		t.Errorf("bad blocks in an acknowledgement: %v, failure %q", err, cmd.Failure())
 	}
-	ts := must2(postTS(l, slack.MsgOptionText("x", false), button("go", "Go")))(t)
+	ts := must(postTS(l, slack.MsgOptionText("x", false), button("go", "Go")))(t)
 	m, _ := l.Message(l.room.ID, ts)
-	click := must2(l.ann.Click(m, "Go"))(t)
+	click := must(l.ann.Click(m, "Go"))(t)
 	socket.ack(socket.next(), map[string]any{"text": "ignored"})
 	if err := click.WaitAck(ctx); err != nil {
 		t.Error(err)
@@ -416,7 +416,7 @@ func TestSocketFaults(t *testing.T) {
 		before := l.Sockets()[0]
 		breaks(before)
 		waitFor(t, l, func() bool { s := l.Sockets(); return len(s) == 1 && s[0].ID != before.ID })
-		cmd := must2(l.ann.Slash(l.room, "/lab", "status"))(t)
+		cmd := must(l.ann.Slash(l.room, "/lab", "status"))(t)
 		if err := cmd.WaitAck(ctx); err != nil {
 			t.Errorf("after the reconnection: %v", err)
 		}
@@ -431,7 +431,7 @@ func TestStalledSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	resume := l.Sockets()[0].Stall()
-	cmd := must2(l.ann.Slash(l.room, "/lab", "status"))(t)
+	cmd := must(l.ann.Slash(l.room, "/lab", "status"))(t)
 	if err := cmd.WaitAck(ctx); err == nil {
 		t.Error("acknowledged through a stalled socket")
 	}
@@ -455,9 +455,12 @@ func TestRefusedConnections(t *testing.T) {
 	l.Inject(fakeslack.SocketTarget, fakeslack.Fault{Status: http.StatusServiceUnavailable, Times: 1})
 	dial := func() int {
 		conn, resp, err := websocket.DefaultDialer.DialContext(ctx, url, nil)
+		if resp == nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
 		if err == nil {
 			_ = conn.Close()
-			return http.StatusSwitchingProtocols
 		}
 		return resp.StatusCode
 	}

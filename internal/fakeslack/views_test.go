@@ -34,14 +34,14 @@ func TestTriggers(t *testing.T) {
 		_, err := l.api.OpenViewContext(ctx, trigger, modal("Create"))
 		return err
 	}
-	cmd := must2(l.ann.Slash(l.room, "/lab", "create"))(t)
+	cmd := must(l.ann.Slash(l.room, "/lab", "create"))(t)
 	if err := open(cmd.TriggerID); err != nil {
 		t.Fatal(err)
 	}
 	wantSlackError(t, open(cmd.TriggerID), "exchanged_trigger_id")
 	wantSlackError(t, open("1.2.x"), "invalid_trigger_id")
 	wantSlackError(t, open("nonsense"), "invalid_trigger_id")
-	late := must2(l.ann.Slash(l.room, "/lab", "create"))(t)
+	late := must(l.ann.Slash(l.room, "/lab", "create"))(t)
 	clock.Advance(3001 * time.Millisecond)
 	wantSlackError(t, open(late.TriggerID), "expired_trigger_id")
 }
@@ -50,12 +50,12 @@ func TestModal(t *testing.T) {
 	l := newLab(t, fakeslack.Options{})
 	ctx := within(t)
 	socket, _ := l.dial(t)
-	cmd := must2(l.ann.Slash(l.room, "/lab", "create"))(t)
+	cmd := must(l.ann.Slash(l.room, "/lab", "create"))(t)
 	socket.ack(socket.next(), nil)
 	if _, err := l.api.OpenViewContext(ctx, cmd.TriggerID, modal("Create")); err != nil {
 		t.Fatal(err)
 	}
-	view := must2(l.ann.WaitModal(ctx, nil))(t)
+	view := must(l.ann.WaitModal(ctx, nil))(t)
 	if !strings.Contains(view.Visible(), "Name") || view.Title != "Create" {
 		t.Errorf("view: %q", view.Visible())
 	}
@@ -63,7 +63,7 @@ func TestModal(t *testing.T) {
 		t.Error("ben sees ann's modal")
 	}
 
-	must2(l.ann.ActView(view, element(t, view, "kind"), "service"))(t)
+	must(l.ann.ActView(view, element(t, view, "kind"), "service"))(t)
 	frame := socket.next()
 	var click slack.InteractionCallback
 	decode(t, frame["payload"], &click)
@@ -81,7 +81,7 @@ func TestModal(t *testing.T) {
 	if _, err := l.ben.Submit(view, map[string]string{"name": "x"}); err == nil {
 		t.Error("ben submitted ann's modal")
 	}
-	must2(l.ann.Submit(view, map[string]string{"name": "Bad Name"}))(t)
+	must(l.ann.Submit(view, map[string]string{"name": "Bad Name"}))(t)
 	frame = socket.next()
 	var submission slack.InteractionCallback
 	decode(t, frame["payload"], &submission)
@@ -89,26 +89,26 @@ func TestModal(t *testing.T) {
 		t.Errorf("submitted %q as %s", got, submission.Type)
 	}
 	socket.ack(frame, map[string]any{"response_action": "errors", "errors": map[string]any{"name-block": "lower case only"}})
-	view = must2(l.ann.WaitModal(ctx, func(v fakeslack.View) bool { return v.Errors["name-block"] == "lower case only" }))(t)
+	view = must(l.ann.WaitModal(ctx, func(v fakeslack.View) bool { return v.Errors["name-block"] == "lower case only" }))(t)
 
-	must2(l.ann.Submit(view, map[string]string{"name": "web"}))(t)
+	must(l.ann.Submit(view, map[string]string{"name": "web"}))(t)
 	socket.ack(socket.next(), map[string]any{"response_action": "update", "view": json.RawMessage(asJSON(t, modal("Sure?")))})
-	view = must2(l.ann.WaitModal(ctx, func(v fakeslack.View) bool { return v.Title == "Sure?" }))(t)
+	view = must(l.ann.WaitModal(ctx, func(v fakeslack.View) bool { return v.Title == "Sure?" }))(t)
 
 	updated, err := l.api.UpdateViewContext(ctx, modal("Really?"), "", view.Hash, view.ID)
-	if err != nil || updated.View.Title.Text != "Really?" {
+	if err != nil || updated.Title.Text != "Really?" {
 		t.Errorf("views.update: %+v, %v", updated, err)
 	}
 	_, err = l.api.UpdateViewContext(ctx, modal("Again"), "", view.Hash, view.ID)
 	wantSlackError(t, err, "hash_conflict")
 
-	must2(l.ann.Submit(view, map[string]string{"name": "web"}))(t)
+	must(l.ann.Submit(view, map[string]string{"name": "web"}))(t)
 	socket.ack(socket.next(), map[string]any{"response_action": "push", "view": json.RawMessage(asJSON(t, modal("On top")))})
-	top := must2(l.ann.WaitModal(ctx, func(v fakeslack.View) bool { return v.Title == "On top" }))(t)
+	top := must(l.ann.WaitModal(ctx, func(v fakeslack.View) bool { return v.Title == "On top" }))(t)
 	if top.Root != view.ID || top.Previous != view.ID {
 		t.Errorf("pushed view: root %s, previous %s, want %s", top.Root, top.Previous, view.ID)
 	}
-	if closed := must2(l.ann.CloseView(top))(t); closed == nil {
+	if closed := must(l.ann.CloseView(top))(t); closed == nil {
 		t.Fatal("no view_closed, though the view asked for it")
 	}
 	frame = socket.next()
@@ -119,7 +119,7 @@ func TestModal(t *testing.T) {
 	}
 	socket.ack(frame, nil)
 
-	must2(l.ann.Submit(view, map[string]string{"name": "web"}))(t)
+	must(l.ann.Submit(view, map[string]string{"name": "web"}))(t)
 	socket.ack(socket.next(), map[string]any{"response_action": "clear"})
 	waitFor(t, l, func() bool { _, open := l.ann.Modal(); return !open })
 	_, err = l.api.UpdateViewContext(ctx, modal("Gone"), "", "", view.ID)
@@ -152,11 +152,11 @@ func TestHomeHashes(t *testing.T) {
 			Type: "home", Blocks: slack.Blocks{BlockSet: []slack.Block{slack.NewDividerBlock()}},
 		}})
 	}
-	first := must2(publish(nil))(t)
-	second := must2(publish(&first.View.Hash))(t)
-	if second.View.ID != first.View.ID {
-		t.Errorf("home %s became %s", first.View.ID, second.View.ID)
+	first := must(publish(nil))(t)
+	second := must(publish(&first.Hash))(t)
+	if second.ID != first.ID {
+		t.Errorf("home %s became %s", first.ID, second.ID)
 	}
-	_, err := publish(&first.View.Hash)
+	_, err := publish(&first.Hash)
 	wantSlackError(t, err, "hash_conflict")
 }

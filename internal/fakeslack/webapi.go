@@ -28,7 +28,6 @@ type method struct {
 
 // The tiers of methods: calls a minute.
 const (
-	tier1       = 1
 	tier2       = 20
 	tier3       = 50
 	tier4       = 100
@@ -39,7 +38,7 @@ const (
 func methods() map[string]method {
 	return map[string]method{
 		"api.test":                     {tier: tier4, run: apiTest},
-		"apps.connections.open":        {appToken: true, tier: tier1 * 50, run: connectionsOpen},
+		"apps.connections.open":        {appToken: true, tier: tier3, run: connectionsOpen},
 		"auth.test":                    {tier: tierSpecial, run: authTest},
 		"chat.delete":                  {scope: "chat:write", tier: tier3, run: chatDelete},
 		"chat.postEphemeral":           {scope: "chat:write", tier: tier4, run: chatPostEphemeral},
@@ -129,7 +128,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		tooMany(w, wait)
 		return
 	}
-	status, body := s.callMethod(name, r, ex)
+	body, scopes := s.callMethod(name, r, ex)
 	if f != nil {
 		f.apply(s, w, r)
 		return
@@ -138,33 +137,36 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		tooMany(w, time.Second)
 		return
 	}
-	w.Header().Set("X-OAuth-Scopes", strings.Join(s.scopesOf(r, ex), ","))
-	writeJSON(w, status, body)
+	w.Header().Set("X-OAuth-Scopes", strings.Join(scopes, ","))
+	writeJSON(w, http.StatusOK, body)
 }
 
-// callMethod authenticates and runs one call, and returns the answer.
-func (s *Server) callMethod(name string, r *http.Request, ex *Exchange) (int, map[string]any) {
+// callMethod authenticates and runs one call, and returns the answer and the scopes of the token.
+func (s *Server) callMethod(name string, r *http.Request, ex *Exchange) (body map[string]any, scopes []string) {
 	m, known := methods()[name]
 	if !known {
-		return http.StatusOK, (&apiError{code: "unknown_method", extra: map[string]any{"req_method": name}}).body()
+		return (&apiError{code: "unknown_method", extra: map[string]any{"req_method": name}}).body(), nil
 	}
 	a, err := parseArgs(r, ex.Body)
 	if err != nil {
-		return http.StatusOK, err.body()
+		return err.body(), nil
 	}
 	c := &call{Server: s, args: a, ex: ex}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.team, err = s.authorize(m, bearer(r, a)); err != nil {
-		return http.StatusOK, err.body()
+		return err.body(), nil
+	}
+	if c.team != nil {
+		scopes = slices.Clone(c.team.scopes)
 	}
 	out, err := m.run(c)
 	if err != nil {
-		return http.StatusOK, err.body()
+		return err.body(), scopes
 	}
-	body := map[string]any{"ok": true}
+	body = map[string]any{"ok": true}
 	maps.Copy(body, out)
-	return http.StatusOK, body
+	return body, scopes
 }
 
 // authorize finds the workspace of a token and checks that the token may call the method. The caller
@@ -199,19 +201,6 @@ func (s *Server) teamOfToken(token string) *Team {
 	return nil
 }
 
-func (s *Server) scopesOf(r *http.Request, ex *Exchange) []string {
-	a, err := parseArgs(r, ex.Body)
-	if err != nil {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if t := s.teamOfToken(bearer(r, a)); t != nil {
-		return slices.Clone(t.scopes)
-	}
-	return nil
-}
-
 func bearer(r *http.Request, a args) string {
 	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		return token
@@ -242,12 +231,6 @@ func parseArgs(r *http.Request, body []byte) (args, *apiError) {
 			return nil, fail("invalid_form_data")
 		}
 		addValues(out, values)
-	case "multipart/form-data":
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		if err := r.ParseMultipartForm(maxBody); err != nil {
-			return nil, fail("invalid_form_data")
-		}
-		addValues(out, r.MultipartForm.Value)
 	default:
 		return nil, fail("invalid_post_type")
 	}

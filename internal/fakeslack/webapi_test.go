@@ -223,7 +223,7 @@ func TestLookups(t *testing.T) {
 	team := l.Team()
 	group := team.AddUserGroup("oncall", l.ann)
 
-	who := must(t, first(l.api.AuthTestContext(ctx)), nil)
+	who := must(l.api.AuthTestContext(ctx))(t)
 	if who.TeamID != team.ID || who.UserID != team.Bot().ID || who.BotID == "" {
 		t.Errorf("auth.test: %+v", who)
 	}
@@ -266,13 +266,6 @@ func TestLookups(t *testing.T) {
 	if seen := l.ann.DirectMessages().History(l.ben); len(seen) != 0 {
 		t.Errorf("ben reads ann's direct messages: %v", seen)
 	}
-}
-
-func first[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
 }
 
 func TestReactions(t *testing.T) {

@@ -102,6 +102,14 @@ func (s *Server) Users() []*User {
 	return sortedValues(s.world.users)
 }
 
+// UserByID finds a person or bot.
+func (s *Server) UserByID(id string) (*User, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u, ok := s.world.users[id]
+	return u, ok
+}
+
 // Deactivate marks the person as having left the workspace.
 func (u *User) Deactivate() {
 	u.srv.mu.Lock()
@@ -162,6 +170,14 @@ func (s *Server) Channels() []*Channel {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return sortedValues(s.world.channels)
+}
+
+// ChannelByID finds a conversation.
+func (s *Server) ChannelByID(id string) (*Channel, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.world.channels[id]
+	return c, ok
 }
 
 // Name is the channel's present name, without "#".
