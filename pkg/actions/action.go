@@ -104,6 +104,15 @@ func (a Action) EffectOf(o Options) Effect {
 	return a.Effect
 }
 
+// WritesWith reports whether one invocation may change the cluster, so that a front end that asks
+// before a write knows when to. An action that reveals a secret may write too.
+func (a Action) WritesWith(o Options) bool {
+	if w, ok := o.(WriteTeller); ok {
+		return w.Writes()
+	}
+	return a.EffectOf(o) == Writes
+}
+
 // Options are the flags and arguments of one invocation of an action. A front end calls Bind, parses
 // the command line, then Complete, Validate and Run, in this order and each once.
 type Options interface {
@@ -120,6 +129,9 @@ type Options interface {
 
 // Effecter is implemented by Options whose effect depends on their flags.
 type Effecter interface{ Effect() Effect }
+
+// WriteTeller is implemented by Options whose effect, RevealsSecret, does not say whether they write.
+type WriteTeller interface{ Writes() bool }
 
 // Suggester is implemented by Options that can complete their arguments and flag values.
 type Suggester interface {

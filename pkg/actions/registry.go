@@ -10,6 +10,7 @@ func All() []Action {
 		createPod(),
 		createService(),
 		createNamespace(),
+		token(),
 		version(),
 	}
 }

@@ -6,16 +6,24 @@ const redacted = "[redacted]"
 
 // Secret is a credential. Printing, formatting, logging or marshaling it shows a placeholder; only
 // Reveal returns the value, and only a front end that answers in private calls it.
-type Secret struct{ value string }
+//
+// The value is behind a pointer because fmt does not ask the methods of an unexported field, nor for
+// verbs such as %d: it then prints an address rather than the credential.
+type Secret struct{ value *string }
 
 // NewSecret wraps a credential.
-func NewSecret(value string) Secret { return Secret{value: value} }
+func NewSecret(value string) Secret { return Secret{value: &value} }
 
 // Reveal returns the credential itself.
-func (s Secret) Reveal() string { return s.value }
+func (s Secret) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
 
 // IsZero reports whether there is no credential.
-func (s Secret) IsZero() bool { return s.value == "" }
+func (s Secret) IsZero() bool { return s.Reveal() == "" }
 
 // String implements fmt.Stringer.
 func (Secret) String() string { return redacted }
