@@ -213,3 +213,10 @@ func TerminalOnly(fs *pflag.FlagSet, names ...string) {
 
 // IsTerminalOnly reports whether a flag was marked by TerminalOnly.
 func IsTerminalOnly(f *pflag.Flag) bool { return len(f.Annotations[terminalOnly]) > 0 }
+
+// newFlagSet is an empty flag set for an action; it reports errors instead of ending the process.
+func newFlagSet(a Action) *pflag.FlagSet {
+	fs := pflag.NewFlagSet(a.Words, pflag.ContinueOnError)
+	fs.Usage = func() {}
+	return fs
+}

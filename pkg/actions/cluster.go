@@ -102,3 +102,17 @@ func newClient[C any](c *Cluster, build func(*rest.Config) (C, error)) (C, error
 	}
 	return client, nil
 }
+
+// inNamespace is the same cluster with another default namespace, as if the requester had named it.
+func (c *Cluster) inNamespace(name string) *Cluster {
+	return NewCluster(namespaced{Connection: c.conn, name: name})
+}
+
+// namespaced is a connection with another default namespace.
+type namespaced struct {
+	Connection
+	name string
+}
+
+// Namespace implements Connection.
+func (n namespaced) Namespace() (string, bool, error) { return n.name, true, nil }

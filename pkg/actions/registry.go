@@ -11,6 +11,11 @@ func All() []Action {
 		createService(),
 		createNamespace(),
 		token(),
+		trafficAction(),
+		exerciseList(),
+		exerciseShow(),
+		exerciseRun(),
+		exerciseClean(),
 		version(),
 	}
 }

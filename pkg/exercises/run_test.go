@@ -1,0 +1,181 @@
+package exercises_test
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/restmapper"
+
+	"github.com/kubectl-lab/kubectl-lab/internal/testcluster"
+	"github.com/kubectl-lab/kubectl-lab/pkg/exercises"
+)
+
+var cluster *testcluster.Cluster
+
+func TestMain(m *testing.M) {
+	os.Exit(testcluster.Run(m, testcluster.Options{}, &cluster))
+}
+
+// newRunner reaches the shared cluster. Its nodes are simulated, so that exercises which look inside
+// of containers or send requests run on the real one only (make e2e).
+func newRunner(t *testing.T, set *exercises.Set) *exercises.Runner {
+	t.Helper()
+	config, err := cluster.RESTConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dyn, err := dynamic.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &exercises.Runner{
+		Set: set, Config: config, Kubernetes: client, Dynamic: dyn,
+		Mapper:       restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(client.Discovery())),
+		Lab:          func(context.Context, string, string) error { return nil },
+		Labels:       map[string]string{"app.kubernetes.io/managed-by": "kubectl-lab"},
+		FieldManager: "kubectl-lab",
+		ShellImage:   "docker.io/library/alpine:latest",
+	}
+}
+
+func runExercise(t *testing.T, r *exercises.Runner, name string) exercises.Report {
+	t.Helper()
+	e, ok := r.Set.Find(name)
+	if !ok {
+		t.Fatalf("no exercise %q", name)
+	}
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		if _, err := r.Clean(ctx, e); err != nil {
+			t.Errorf("cleaning: %v", err)
+		}
+	})
+	report, err := r.Run(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range report.Outcomes {
+		t.Logf("%-7s %s: %s", o.Status, o.Expect, o.Message)
+	}
+	return report
+}
+
+// TestReplicaSet runs a whole exercise, which needs nothing that simulated nodes lack.
+func TestReplicaSet(t *testing.T) {
+	report := runExercise(t, newRunner(t, load(t)), "replicaset")
+	if !report.Passed() || report.Count(exercises.Passed) != len(report.Outcomes) {
+		t.Errorf("not every step passed: %+v", report)
+	}
+}
+
+// TestCleanLeavesNothing looks at what a run and its cleaning leave, and that cleaning twice is
+// harmless.
+func TestCleanLeavesNothing(t *testing.T) {
+	r := newRunner(t, load(t))
+	e, _ := r.Set.Find("daemonset")
+	if report := runExercise(t, r, "daemonset"); report.Count(exercises.Failed) > 0 {
+		t.Errorf("failed: %+v", report)
+	}
+	for range 2 {
+		if _, err := r.Clean(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ns, err := r.Kubernetes.CoreV1().Namespaces().Get(t.Context(), "lab-daemonset", metav1.GetOptions{})
+	if err == nil && ns.DeletionTimestamp == nil {
+		t.Error("the namespace is still there")
+	}
+	nodes, err := r.Kubernetes.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, node := range nodes.Items {
+		for _, taint := range node.Spec.Taints {
+			if taint.Key == "lab-exercise" {
+				t.Errorf("node %s is still tainted", node.Name)
+			}
+		}
+	}
+}
+
+// TestCleanKeepsOthers leaves a namespace alone that no exercise made.
+func TestCleanKeepsOthers(t *testing.T) {
+	r := newRunner(t, load(t))
+	r.Namespace = "default"
+	e, _ := r.Set.Find("pod")
+	if _, err := r.Clean(t.Context(), e); err == nil || !strings.Contains(err.Error(), "not made by an exercise") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+// TestFailure shows that an expectation which does not hold fails, says what was found, and ends the
+// exercise.
+func TestFailure(t *testing.T) {
+	set, err := exercises.Load(fstest.MapFS{"01-broken/exercise.yaml": {Data: []byte(`
+apiVersion: kubectl-lab.github.io/v1alpha1
+kind: Exercise
+name: broken
+number: 1
+steps:
+- expect: a pod that nobody made runs
+  timeout: 1s
+  hint: make it first
+  fields: [{kind: pod, name: nobody, path: .status.phase, equals: Running}]
+- expect: this is not tried
+  fields: [{kind: pod, count: "0"}]
+`)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := runExercise(t, newRunner(t, set), "broken")
+	first, second := report.Outcomes[0], report.Outcomes[1]
+	if report.Passed() || first.Status != exercises.Failed || !strings.Contains(first.Message, "pod/nobody: there is none") || first.Hint == "" {
+		t.Errorf("first outcome: %+v", first)
+	}
+	if second.Status != exercises.Skipped {
+		t.Errorf("second outcome: %+v", second)
+	}
+}
+
+// TestInterrupted ends at once with its ctx.
+func TestInterrupted(t *testing.T) {
+	r := newRunner(t, load(t))
+	e, _ := r.Set.Find("pod")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := r.Run(ctx, e); err == nil {
+		t.Error("an interrupted run ended without an error")
+	}
+}
+
+// TestManifests has the API server check every manifest that the exercises apply, those that are to
+// be refused included.
+func TestManifests(t *testing.T) {
+	set := load(t)
+	r := newRunner(t, set)
+	for _, e := range set.Exercises {
+		names, err := set.Manifests(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			err := r.Try(t.Context(), e, name)
+			refused := strings.HasPrefix(name, "bad-")
+			if apierrors.IsInvalid(err) != refused || err != nil && !refused {
+				t.Errorf("%s/%s: %v", e.Name, name, err)
+			}
+		}
+	}
+}
