@@ -1,0 +1,351 @@
+package slackbot
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/kubectl-lab/kubectl-lab/pkg/actions"
+)
+
+// Labels and annotations of records.
+const (
+	recordPrefix = "labbot.kubectl-lab.github.io/"
+
+	labelState = recordPrefix + "state"
+
+	annotationPerson  = recordPrefix + "person"
+	annotationChannel = recordPrefix + "channel"
+	annotationLine    = recordPrefix + "command"
+	annotationPlace   = recordPrefix + "place" // sealed
+	annotationExpires = recordPrefix + "expires"
+	annotationNeed    = recordPrefix + "confirm-by"
+	annotationDigest  = recordPrefix + "preview"
+	annotationCancel  = recordPrefix + "cancel"
+	annotationOutcome = recordPrefix + "outcome"
+	annotationCluster = recordPrefix + "cluster"
+
+	managedByBot = "labbot"
+)
+
+// The states of a record.
+const (
+	stateRunning = "running" // a replica works on it
+	stateWaiting = "waiting" // for a confirmation
+	stateDone    = "done"    // answered
+)
+
+// Timing of the records. A record whose holder has not renewed it for recordLease is taken over.
+const (
+	recordLease = 15 * time.Second
+	renewEvery  = 5 * time.Second
+	keepRecords = time.Hour
+)
+
+var (
+	// errDuplicate says that the command was recorded before: by an earlier delivery.
+	errDuplicate = errors.New("the command was received before")
+	// errLost says that another replica has taken the record over, or that it is gone.
+	errLost = errors.New("another replica has taken over the record")
+)
+
+// records are the commands of all replicas, each a Lease in the bot's namespace. Creating one is the
+// lock that makes redeliveries harmless; updating one with its resource version is the lock that
+// makes a confirmation count once.
+type records struct {
+	leases coordinationclient.LeaseInterface
+	holder string // this process
+	sealer *sealer
+	now    func() time.Time
+}
+
+// record is a command as this process knows it.
+type record struct {
+	store *records
+
+	mu    sync.Mutex
+	lease *coordinationv1.Lease
+}
+
+// entry is what a record says of its command.
+type entry struct {
+	name    string
+	state   string
+	holder  string
+	person  string
+	channel string
+	line    string
+	cluster string
+	need    Confirmation
+	digest  string
+	expires time.Time
+	cancel  bool
+	outcome outcome
+	created time.Time
+	place   *place
+}
+
+// create records a command. errDuplicate means that it is recorded already.
+func (s *records) create(ctx context.Context, name string, e entry) (*record, error) {
+	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
+		Name:        name,
+		Labels:      map[string]string{actions.ManagedByLabel: managedByBot, labelState: stateRunning},
+		Annotations: map[string]string{},
+	}}
+	e.name = name
+	if err := s.write(lease, e); err != nil {
+		return nil, err
+	}
+	s.hold(lease, true)
+	created, err := s.leases.Create(ctx, lease, metav1.CreateOptions{FieldManager: managedByBot})
+	switch {
+	case apierrors.IsAlreadyExists(err):
+		return s.own(ctx, name)
+	case err != nil:
+		return nil, fmt.Errorf("recording the command: %w", err)
+	}
+	return &record{store: s, lease: created}, nil
+}
+
+// own is the record of that name if it is this process's: an earlier attempt to create it succeeded
+// although its answer did not arrive.
+func (s *records) own(ctx context.Context, name string) (*record, error) {
+	lease, err := s.leases.Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("reading the record: %w", err)
+	}
+	if ptr.Deref(lease.Spec.HolderIdentity, "") != s.holder {
+		return nil, errDuplicate
+	}
+	return &record{store: s, lease: lease}, nil
+}
+
+func (s *records) get(ctx context.Context, name string) (*record, error) {
+	lease, err := s.leases.Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("reading the record: %w", err)
+	}
+	return &record{store: s, lease: lease}, nil
+}
+
+// list returns the records in a state; the selector is one of Kubernetes' labels.
+func (s *records) list(ctx context.Context, selector string) ([]*record, error) {
+	list, err := s.leases.List(ctx, metav1.ListOptions{
+		LabelSelector: actions.ManagedByLabel + "=" + managedByBot + "," + selector,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing the records: %w", err)
+	}
+	found := make([]*record, len(list.Items))
+	for i := range list.Items {
+		found[i] = &record{store: s, lease: &list.Items[i]}
+	}
+	return found, nil
+}
+
+// collect deletes the records that were done long ago.
+func (s *records) collect(ctx context.Context) error {
+	done, err := s.list(ctx, labelState+"="+stateDone)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, r := range done {
+		e := r.entry()
+		if s.now().Sub(e.created) < keepRecords {
+			continue
+		}
+		if err := s.leases.Delete(ctx, e.name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+			failed = append(failed, err)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// hold makes this process the holder.
+func (s *records) hold(lease *coordinationv1.Lease, acquire bool) {
+	now := metav1.NewMicroTime(s.now())
+	lease.Spec.HolderIdentity = ptr.To(s.holder)
+	lease.Spec.LeaseDurationSeconds = ptr.To(int32(recordLease / time.Second))
+	lease.Spec.RenewTime = &now
+	if acquire {
+		lease.Spec.AcquireTime = &now
+	}
+}
+
+// write puts an entry into a Lease.
+func (s *records) write(lease *coordinationv1.Lease, e entry) error {
+	set := func(key, value string) {
+		if value == "" {
+			delete(lease.Annotations, key)
+			return
+		}
+		lease.Annotations[key] = value
+	}
+	set(annotationPerson, e.person)
+	set(annotationChannel, e.channel)
+	set(annotationLine, e.line)
+	set(annotationCluster, e.cluster)
+	set(annotationNeed, string(e.need))
+	set(annotationDigest, e.digest)
+	set(annotationOutcome, string(e.outcome))
+	set(annotationExpires, formatTime(e.expires))
+	if e.place == nil {
+		return nil
+	}
+	data, err := json.Marshal(e.place)
+	if err != nil {
+		return fmt.Errorf("encoding where to answer: %w", err)
+	}
+	set(annotationPlace, s.sealer.seal(e.name, data))
+	return nil
+}
+
+func formatTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// entry is what the record says.
+func (r *record) entry() entry {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a := r.lease.Annotations
+	expires, _ := time.Parse(time.RFC3339, a[annotationExpires]) // zero if it has none
+	e := entry{
+		name:    r.lease.Name,
+		state:   r.lease.Labels[labelState],
+		holder:  ptr.Deref(r.lease.Spec.HolderIdentity, ""),
+		person:  a[annotationPerson],
+		channel: a[annotationChannel],
+		line:    a[annotationLine],
+		cluster: a[annotationCluster],
+		need:    Confirmation(a[annotationNeed]),
+		digest:  a[annotationDigest],
+		outcome: outcome(a[annotationOutcome]),
+		cancel:  a[annotationCancel] != "",
+		expires: expires,
+		created: r.lease.CreationTimestamp.Time,
+	}
+	e.place = r.store.openPlace(e.name, a[annotationPlace])
+	return e
+}
+
+// openPlace is where to answer; nil if that cannot be read any more, as after a change of the bot
+// token.
+func (s *records) openPlace(name, sealed string) *place {
+	if sealed == "" {
+		return nil
+	}
+	data, err := s.sealer.open(name, sealed)
+	if err != nil {
+		return nil
+	}
+	p := &place{}
+	if err := json.Unmarshal(data, p); err != nil {
+		return nil
+	}
+	return p
+}
+
+// renewed is when the holder last said that it lives, by the holder's clock.
+func (r *record) renewed() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lease.Spec.RenewTime == nil {
+		return time.Time{}
+	}
+	return r.lease.Spec.RenewTime.Time
+}
+
+// change updates the record if nobody else did meanwhile, and makes this process its holder.
+func (r *record) change(ctx context.Context, state string, edit func(*entry)) error {
+	e := r.entry()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	lease := r.lease.DeepCopy()
+	edit(&e)
+	if lease.Annotations == nil {
+		lease.Annotations = map[string]string{}
+	}
+	if err := r.store.write(lease, e); err != nil {
+		return err
+	}
+	lease.Labels[labelState] = state
+	r.store.hold(lease, false)
+	updated, err := r.store.leases.Update(ctx, lease, metav1.UpdateOptions{FieldManager: managedByBot})
+	switch {
+	case apierrors.IsConflict(err), apierrors.IsNotFound(err):
+		return errLost
+	case err != nil:
+		return fmt.Errorf("updating the record: %w", err)
+	}
+	r.lease = updated
+	return nil
+}
+
+// changeOwn is change for a record that this process holds: changes by others that leave it the
+// holder, such as a wish to cancel, do not matter.
+func (r *record) changeOwn(ctx context.Context, state string, edit func(*entry)) error {
+	const attempts = 5
+	for range attempts {
+		err := r.change(ctx, state, edit)
+		if !errors.Is(err, errLost) {
+			return err
+		}
+		if err := r.refresh(ctx); err != nil {
+			return err
+		}
+		if r.entry().holder != r.store.holder {
+			return errLost
+		}
+	}
+	return errLost
+}
+
+// refresh reads the record again.
+func (r *record) refresh(ctx context.Context) error {
+	lease, err := r.store.leases.Get(ctx, r.entry().name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return errLost
+	case err != nil:
+		return fmt.Errorf("reading the record: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lease = lease
+	return nil
+}
+
+// renew says that the holder lives.
+func (r *record) renew(ctx context.Context) error {
+	return r.changeOwn(ctx, stateRunning, func(*entry) {})
+}
+
+// requestCancel asks whoever holds the record to stop.
+func (r *record) requestCancel(ctx context.Context) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"annotations": map[string]string{annotationCancel: "true"},
+	}})
+	if err != nil {
+		return fmt.Errorf("encoding the wish to cancel: %w", err)
+	}
+	_, err = r.store.leases.Patch(ctx, r.entry().name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: managedByBot})
+	if err != nil {
+		return fmt.Errorf("asking for the end of the command: %w", err)
+	}
+	return nil
+}
