@@ -454,32 +454,57 @@ func findButton(elements []Element, labelOrActionID string) (Element, bool) {
 // interactiveElements lists the elements of one block.
 func interactiveElements(block map[string]any) []Element {
 	blockID, _ := block["block_id"].(string)
-	var candidates []any
-	switch block["type"] {
-	case "actions", "context_actions":
-		candidates, _ = block["elements"].([]any)
-	case "card":
-		candidates, _ = block["actions"].([]any)
-	case "carousel":
-		cards, _ := block["elements"].([]any)
-		for _, card := range cards {
-			if c, ok := card.(map[string]any); ok {
-				actions, _ := c["actions"].([]any)
-				candidates = append(candidates, actions...)
-			}
-		}
-	case "section":
-		candidates = []any{block["accessory"]}
-	case "input":
-		candidates = []any{block["element"]}
-	}
 	var out []Element
-	for _, c := range candidates {
+	for _, c := range elementsOf(block) {
 		if e, ok := c.(map[string]any); ok && e["type"] != "image" {
 			out = append(out, newElement(blockID, e))
 		}
 	}
+	children, _ := block["child_blocks"].([]any)
+	for _, child := range children {
+		if b, ok := child.(map[string]any); ok {
+			out = append(out, interactiveElements(b)...)
+		}
+	}
 	return out
+}
+
+// elementsOf finds where a block of each type keeps its elements.
+func elementsOf(block map[string]any) []any {
+	switch block["type"] {
+	case "actions", "context_actions":
+		return below(block, "elements")
+	case "card":
+		return below(block, "actions")
+	case "carousel":
+		return below(block, "elements", "actions")
+	case "data_table":
+		return below(block, "rows", "element")
+	case "section":
+		return below(block, "accessory")
+	case "input":
+		return below(block, "element")
+	}
+	return nil
+}
+
+// below follows keys through objects and the items of arrays.
+func below(v any, keys ...string) []any {
+	if items, ok := v.([]any); ok {
+		var out []any
+		for _, item := range items {
+			out = append(out, below(item, keys...)...)
+		}
+		return out
+	}
+	if len(keys) == 0 {
+		return []any{v}
+	}
+	o, ok := v.(map[string]any)
+	if !ok {
+		return nil
+	}
+	return below(o[keys[0]], keys[1:]...)
 }
 
 func newElement(blockID string, raw map[string]any) Element {

@@ -2,13 +2,24 @@ package fakeslack
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 )
 
 // blockKinds is the table of blocks and what each may hold, by surface.
 // Source: https://docs.slack.dev/reference/block-kit/blocks.
 func blockKinds(on surface) map[string]rule {
-	kinds := map[string]rule{
+	kinds := layoutKinds()
+	kinds["container"] = container(on)
+	if on == onMessage {
+		maps.Copy(kinds, messageKinds())
+	}
+	return kinds
+}
+
+// layoutKinds are the blocks of every surface.
+func layoutKinds() map[string]rule {
+	return map[string]rule{
 		"section": object(blockSchema(schema{
 			"text":      optional(anyText(MaxText)),
 			"fields":    optional(list(1, MaxFields, anyText(MaxFieldText))),
@@ -49,30 +60,58 @@ func blockKinds(on surface) map[string]rule {
 			"level": optional(oneWord("default", "info", "warning", "error", "success")),
 		})),
 	}
-	if on != onMessage {
-		return kinds
+}
+
+// messageKinds are the blocks of messages alone.
+func messageKinds() map[string]rule {
+	return map[string]rule{
+		"markdown": object(blockSchema(schema{"text": required(str(1, MaxMarkdownTotal))})),
+		"table": object(blockSchema(schema{
+			"rows": required(list(1, MaxTableRows,
+				list(1, MaxTableColumns, tableCell("raw_text", "raw_number", "rich_text")))),
+			"column_settings": optional(list(0, MaxTableColumns, columnSetting)),
+		}), tableShape(false)),
+		"data_table": object(blockSchema(schema{
+			"rows": required(list(2, MaxDataTableRows,
+				list(1, MaxTableColumns, tableCell("raw_text", "raw_number", "rich_text", "action_cell")))),
+			"caption":                 required(str(1, 0)),
+			"page_size":               optional(integer(1, 100)),
+			"row_header_column_index": optional(integer(0, MaxTableColumns-1)),
+		}), tableShape(true)),
+		"context_actions": object(blockSchema(schema{
+			"elements": required(list(1, 5, oneOf(contextActionKinds()))),
+		})),
+		"task_card": taskCard(),
+		"plan": object(blockSchema(schema{
+			"title": required(str(1, 0)),
+			"tasks": optional(list(0, MaxMessageBlocks, taskCard())),
+		})),
 	}
-	kinds["markdown"] = object(blockSchema(schema{"text": required(str(1, MaxMarkdownTotal))}))
-	kinds["table"] = object(blockSchema(schema{
-		"rows":            required(list(1, MaxTableRows, list(1, MaxTableColumns, tableCell("raw_text", "rich_text")))),
-		"column_settings": optional(list(0, MaxTableColumns, columnSetting)),
-	}), tableShape(false))
-	kinds["data_table"] = object(blockSchema(schema{
-		"rows": required(list(2, MaxDataTableRows,
-			list(1, MaxTableColumns, tableCell("raw_text", "raw_number", "rich_text")))),
-		"caption":                 required(str(1, 0)),
-		"page_size":               optional(integer(1, 100)),
-		"row_header_column_index": optional(integer(0, MaxTableColumns-1)),
-	}), tableShape(true))
-	kinds["context_actions"] = object(blockSchema(schema{
-		"elements": required(list(1, 5, oneOf(contextActionKinds()))),
-	}))
-	kinds["task_card"] = taskCard()
-	kinds["plan"] = object(blockSchema(schema{
-		"title": required(str(1, 0)),
-		"tasks": optional(list(0, MaxMessageBlocks, taskCard())),
-	}))
-	return kinds
+}
+
+// container is a block that holds up to ten others under a title.
+func container(on surface) rule {
+	children := layoutKinds()
+	if on == onMessage {
+		children["table"] = messageKinds()["table"]
+	}
+	return object(blockSchema(schema{
+		"title":              optional(plainText(MaxHeaderText)),
+		"rich_text_title":    optional(richText()),
+		"subtitle":           optional(anyText(MaxHeaderText)),
+		"icon":               optional(imageElement()),
+		"width":              optional(oneWord("narrow", "standard", "wide", "full")),
+		"is_collapsible":     optional(boolean),
+		"default_collapsed":  optional(boolean),
+		"has_header_divider": optional(boolean),
+		"child_blocks":       required(list(1, MaxContainerBlocks, oneOf(children))),
+	}), func(c *checker, at string, o map[string]any) {
+		_, plain := o["title"]
+		_, rich := o["rich_text_title"]
+		if !plain && !rich {
+			c.fail(at, "missing required field: title")
+		}
+	})
 }
 
 // blockSchema adds the keys that every block has.
@@ -188,6 +227,7 @@ func commonKinds() map[string]rule {
 			"url":                 optional(str(0, MaxURL)),
 			"style":               optional(oneWord("primary", "danger")),
 			"accessibility_label": optional(str(0, MaxButtonText)),
+			"agent_prompt":        optional(str(0, MaxText)),
 		}))),
 		"workflow_button": object(element(schema{
 			"text":                required(plainText(MaxButtonText)),
@@ -309,9 +349,11 @@ func card() rule {
 	return object(blockSchema(schema{
 		"hero_image": optional(imageElement()),
 		"icon":       optional(imageElement()),
-		"title":      optional(mrkdwnText(150)),
-		"subtitle":   optional(mrkdwnText(150)),
-		"body":       optional(mrkdwnText(200)),
+		"slack_icon": optional(object(schema{"type": optional(anything), "name": required(str(1, 0))})),
+		"title":      optional(anyText(150)),
+		"subtitle":   optional(anyText(150)),
+		"body":       optional(anyText(200)),
+		"subtext":    optional(anyText(200)),
 		"actions":    optional(list(1, MaxActionsItems, oneOf(actionsKinds()))),
 	}))
 }
@@ -335,12 +377,13 @@ func contextActionKinds() map[string]rule {
 
 func taskCard() rule {
 	return object(blockSchema(schema{
-		"task_id": required(str(1, 0)),
-		"title":   required(str(1, 0)),
-		"details": optional(richText()),
-		"output":  optional(richText()),
-		"sources": optional(anything),
-		"status":  required(oneWord("pending", "in_progress", "complete", "error")),
+		"task_id":    required(str(1, 0)),
+		"title":      required(str(1, 0)),
+		"details":    optional(richText()),
+		"output":     optional(richText()),
+		"sources":    optional(anything),
+		"hide_title": optional(boolean),
+		"status":     required(oneWord("pending", "in_progress", "complete", "error")),
 	}))
 }
 
@@ -351,6 +394,11 @@ func tableCell(kinds ...string) rule {
 		"raw_number": object(schema{"type": required(anything), "value": required(number), "text": optional(str(0, 0))}),
 		"rich_text":  richText(),
 	}
+	all["action_cell"] = object(schema{
+		"type":     required(anything),
+		"element":  required(oneOf(map[string]rule{"button": commonKinds()["button"]})),
+		"fallback": optional(oneOf(map[string]rule{"raw_text": all["raw_text"], "raw_number": all["raw_number"]})),
+	})
 	allowed := map[string]rule{}
 	for _, k := range kinds {
 		allowed[k] = all[k]
@@ -383,8 +431,8 @@ func tableShape(dataTable bool) func(c *checker, at string, o map[string]any) {
 			}
 			for j, cell := range cells {
 				total += runes(strings.Join(blockTexts(cell), ""))
-				if kind, _ := cell.(map[string]any); dataTable && i == 0 && kind["type"] == "rich_text" {
-					c.fail(fmt.Sprintf("%s/rows/0/%d/type", at, j), "unsupported type: rich_text")
+				if head, _ := cell.(map[string]any); dataTable && i == 0 && head["type"] != "raw_text" {
+					c.fail(fmt.Sprintf("%s/rows/0/%d/type", at, j), "unsupported type: %v", head["type"])
 				}
 			}
 		}

@@ -107,7 +107,7 @@ func TestHTTPMode(t *testing.T) {
 }
 
 func TestHTTPRetries(t *testing.T) {
-	l := newLab(t, fakeslack.Options{AckTimeout: 50 * time.Millisecond, Retries: []time.Duration{0, 0, 0}})
+	l := newLab(t, fakeslack.Options{AckTimeout: 300 * time.Millisecond, Retries: []time.Duration{0, 0, 0}})
 	ctx := within(t)
 	var mu sync.Mutex
 	tries := 0

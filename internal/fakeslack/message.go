@@ -349,8 +349,8 @@ func readable(key string, v any) []string {
 // readableKeys are the keys of Block Kit objects whose content is shown, in reading order.
 func readableKeys() []string {
 	return []string{
-		"pretext", "author_name", "title", "title_text", "subtitle", "caption", "label", "text", "body", "fields", "alt_text",
-		"rows", "elements", "element", "accessory", "placeholder", "options", "option_groups", "description", "hint",
-		"tasks", "details", "output", "value", "blocks", "footer", "fallback",
+		"pretext", "author_name", "title", "rich_text_title", "subtitle", "caption", "label", "text", "body", "fields", "alt_text",
+		"rows", "elements", "element", "positive_button", "negative_button", "accessory", "placeholder", "options", "option_groups", "description", "hint",
+		"tasks", "details", "output", "value", "child_blocks", "actions", "blocks", "subtext", "footer", "fallback",
 	}
 }

@@ -16,7 +16,7 @@ import (
 // Options configures a [Server]. The zero value is a good start: one workspace, Socket Mode,
 // Slack's own deadlines, no rate limits.
 type Options struct {
-	// Addr is the address to listen on. Default "127.0.0.1:0".
+	// Addr is the loopback address to listen on. Default "127.0.0.1:0".
 	Addr string
 	// Now is the clock for timestamps, response URLs, trigger ids, signatures and rate limits.
 	// Default time.Now; see [Clock] for one that a test moves.
@@ -143,6 +143,11 @@ func New(opts Options) (*Server, error) {
 		cancel()
 		return nil, fmt.Errorf("fake Slack: listen on %s: %w", opts.Addr, err)
 	}
+	if tcp, ok := listener.Addr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
+		cancel()
+		_ = listener.Close()
+		return nil, fmt.Errorf("fake Slack: %s is no loopback address; what people say here is not protected", opts.Addr)
+	}
 	s := &Server{
 		opts:      opts,
 		base:      "http://" + listener.Addr().String(),
@@ -167,7 +172,7 @@ func New(opts Options) (*Server, error) {
 	s.verificationToken = randomHex(12)
 	s.AddTeam(opts.TeamName)
 
-	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second}
+	s.http = &http.Server{Handler: onlyHost(listener.Addr().String(), s.routes()), ReadHeaderTimeout: 10 * time.Second}
 	s.wg.Go(func() { _ = s.http.Serve(listener) })
 	return s, nil
 }
@@ -209,6 +214,18 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /files-pri/{file}/{name}", s.serveFile)
 	mux.HandleFunc("GET /link/", s.serveSocket)
 	return mux
+}
+
+// onlyHost refuses requests for other host names, with which a web page could reach a server on
+// loopback through a name of its own (DNS rebinding).
+func onlyHost(host string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != host {
+			http.Error(w, "this fake Slack is "+host, http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // BaseURL is the server's origin, without a trailing slash.

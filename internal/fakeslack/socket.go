@@ -22,6 +22,10 @@ type sockets struct {
 
 func newSockets() sockets { return sockets{tickets: map[string]time.Time{}} }
 
+// minPongWait is how long an app may leave a ping unanswered at least, so that short ping intervals
+// do not make a busy machine lose its connections.
+const minPongWait = 2 * time.Second
+
 // ticketTTL is how long a URL of apps.connections.open can be used.
 const ticketTTL = 30 * time.Second
 
@@ -268,7 +272,8 @@ func (c *Socket) ping() {
 // read takes the app's frames until the connection ends. A socket whose pongs stay out is closed.
 func (c *Socket) read() {
 	defer c.Drop()
-	alive := func() error { return c.conn.SetReadDeadline(time.Now().Add(4 * c.srv.opts.PingInterval)) }
+	patience := max(4*c.srv.opts.PingInterval, minPongWait)
+	alive := func() error { return c.conn.SetReadDeadline(time.Now().Add(patience)) }
 	c.conn.SetReadLimit(maxBody)
 	c.conn.SetPongHandler(func(string) error { return alive() })
 	for {
