@@ -52,6 +52,13 @@ type release struct {
 }
 
 func main() {
+	if err := dist(); err != nil {
+		fmt.Fprintln(os.Stderr, "dist:", err)
+		os.Exit(1)
+	}
+}
+
+func dist() error {
 	var r release
 	flag.StringVar(&r.version, "version", "", "version to release, such as v0.1.0")
 	flag.StringVar(&r.commit, "commit", "", "git commit that the binaries report")
@@ -61,10 +68,7 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := r.run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "dist:", err)
-		os.Exit(1)
-	}
+	return r.run(ctx)
 }
 
 func (r release) run(ctx context.Context) error {

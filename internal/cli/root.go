@@ -82,10 +82,8 @@ services, watch traffic spread, fetch the admin token, look around the cluster.`
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return helpOrUnknown(cmd, args)
-		},
-		Args: cobra.ArbitraryArgs,
+		Args:                       cobra.ArbitraryArgs,
+		RunE:                       helpOrUnknown,
 	}
 	root.SetIn(a.Streams.In)
 	root.SetOut(a.Streams.Out)

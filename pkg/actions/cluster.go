@@ -42,7 +42,7 @@ func NewCluster(conn Connection) *Cluster {
 		return newClient(c, func(cfg *rest.Config) (dynamic.Interface, error) { return dynamic.NewForConfig(cfg) })
 	})
 	c.metadata = sync.OnceValues(func() (metadata.Interface, error) {
-		return newClient(c, func(cfg *rest.Config) (metadata.Interface, error) { return metadata.NewForConfig(cfg) })
+		return newClient(c, metadata.NewForConfig)
 	})
 	return c
 }

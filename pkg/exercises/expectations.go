@@ -311,7 +311,7 @@ func (r *run) sendDuring(ctx context.Context, d *During) (stop func() (string, e
 	}
 	return func() (string, error) {
 		cancel()
-		<-ended // the answers are complete; the error is our own cancellation
+		_ = <-ended // the answers are complete; the error is our own cancellation
 		return d.judge(traffic.Summarize(answers, nil))
 	}, nil
 }
