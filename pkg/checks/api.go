@@ -26,8 +26,6 @@ const (
 	// project maintains the newest three. See https://kubernetes.io/releases/version-skew-policy/.
 	newestMinor = 37
 	maintained  = 3
-	// terminationGrace is how long removing a namespace may take.
-	terminationGrace = 10 * time.Minute
 )
 
 func apiChecks() []Check {
@@ -102,6 +100,7 @@ func apiChecks() []Check {
 			ID: "api-answers", Category: CategoryAPI, Severity: Error, Retry: true,
 			Asserts: "every question of the other checks was answered",
 			Hint:    "run the command again; if it stays, look at the API server's log",
+			Needs:   []string{"control-plane-etcd"},
 			run:     checkAnswers, last: true,
 		},
 	}
@@ -262,7 +261,7 @@ func checkNamespaces(_ context.Context, s *Snapshot) Outcome {
 		if ns.deleted == nil {
 			continue
 		}
-		if age := s.age(*ns.deleted); age > terminationGrace {
+		if age := s.age(*ns.deleted); age > 2*s.patience {
 			found.addf(Object{APIVersion: "v1", Kind: "Namespace", Name: ns.name}, "namespace %s is being removed since %s", ns.name, ago(age))
 		}
 	}

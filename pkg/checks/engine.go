@@ -53,10 +53,11 @@ func retryBackoff() wait.Backoff {
 func (r Runner) Run(ctx context.Context) (*Report, error) {
 	run := &run{Runner: r, results: make(map[string]Result, len(r.Checks))}
 	run.plan()
-	if err := run.pass(ctx, r.Checks); err != nil {
-		return run.report(), err
+	err := run.pass(ctx, r.Checks)
+	if err == nil {
+		err = run.wait(ctx)
 	}
-	return run.report(), run.wait(ctx)
+	return run.report(), err
 }
 
 // run is one Run: the results so far.
@@ -240,7 +241,8 @@ func (p *pass) outcome(ctx context.Context, c Check) (o Outcome, blocked bool) {
 func interrupted() Outcome { return skipf("interrupted before it was looked at") }
 
 // unmet waits for the checks that c needs, and names the first that found something broken or could
-// not look for such a reason.
+// not look for such a reason. The last checks look at what could not be read: only a finding that
+// explains it keeps them from it.
 func (p *pass) unmet(ctx context.Context, c Check) (string, error) {
 	for _, need := range c.Needs {
 		if done, now := p.done[need]; now {
@@ -253,7 +255,7 @@ func (p *pass) unmet(ctx context.Context, c Check) (string, error) {
 		p.mu.Lock()
 		result := p.results[need]
 		p.mu.Unlock()
-		if result.Broken() || result.blocked {
+		if result.Broken() || result.blocked && !c.last {
 			return need, nil
 		}
 	}

@@ -285,7 +285,7 @@ func checkAddresses(_ context.Context, s *Snapshot) Outcome {
 			found.addf(n.object(), "%s has no internal address", n.name)
 		}
 		for _, ip := range n.internalIPs {
-			if other, taken := owner[ip]; taken && !n.simulated {
+			if other, taken := owner[ip]; taken {
 				found.addf(n.object(), "%s and %s both have %s", other, n.name, ip)
 			}
 			owner[ip] = n.name

@@ -9,6 +9,8 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubectl-lab/kubectl-lab/pkg/podstate"
 )
 
 // closeLooks is how many troubled pods are looked at closely: each costs a request or two.
@@ -37,19 +39,22 @@ func (s *Snapshot) lookAt(ctx context.Context, p pod) closeLook {
 	if err != nil {
 		return closeLook{}
 	}
-	for _, c := range full.Status.Conditions {
-		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
-			return closeLook{message: c.Message}
+	state := podstate.Of(full)
+	look := closeLook{message: state.Message, hint: state.Hint}
+	if state.Reason == "CrashLoopBackOff" && !saidGoodbye(full, state.Container) {
+		look.message += s.lastLogLine(ctx, p, state.Container)
+	}
+	return look
+}
+
+// saidGoodbye reports whether a container left a termination message, which is in the words already.
+func saidGoodbye(p *corev1.Pod, container string) bool {
+	for _, c := range append(p.Status.InitContainerStatuses, p.Status.ContainerStatuses...) {
+		if c.Name == container && c.LastTerminationState.Terminated != nil {
+			return c.LastTerminationState.Terminated.Message != ""
 		}
 	}
-	for _, c := range append(full.Status.InitContainerStatuses, full.Status.ContainerStatuses...) {
-		if w := c.State.Waiting; w != nil && w.Reason == "CrashLoopBackOff" {
-			return closeLook{message: w.Reason + s.lastLogLine(ctx, p, c.Name)}
-		} else if w != nil && w.Message != "" {
-			return closeLook{message: w.Reason + ": " + printable(w.Message)}
-		}
-	}
-	return closeLook{}
+	return false
 }
 
 // maxLastWords bounds what is repeated of a container's log.

@@ -81,7 +81,7 @@ func (a *rawAnswer) failure(path string) error {
 
 // readServer learns all that one request to /version can tell: that the API server answers, how
 // fast, its version, its clock and its certificate.
-func readServer(ctx context.Context, cfg *rest.Config) (serverInfo, error) {
+func readServer(ctx context.Context, cfg *rest.Config, now func() time.Time) (serverInfo, error) {
 	const path = "/version"
 	answer, err := getRaw(ctx, cfg, path)
 	if err != nil {
@@ -98,7 +98,8 @@ func readServer(ctx context.Context, cfg *rest.Config) (serverInfo, error) {
 	}
 	if date, err := http.ParseTime(answer.Header.Get("Date")); err == nil {
 		// The header has whole seconds, cut off: half a second more is the best guess.
-		info.skew, info.hasDate = date.Add(time.Second/2).Sub(answer.arrived.Add(-answer.latency/2)), true
+		asked := now().Add(-time.Since(answer.arrived) - answer.latency/2)
+		info.skew, info.hasDate = date.Add(time.Second/2).Sub(asked), true
 	}
 	if answer.StatusCode == http.StatusForbidden { // it answers; only its version is not for us
 		return info, nil

@@ -2,7 +2,6 @@ package checks
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -11,15 +10,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// readTimeout bounds one read, all its pages included. An API server that needs longer for a list
-// is in no state to be judged by it.
-const readTimeout = 60 * time.Second
-
 // read is one resource of the cluster, read at most once and shared by all the checks.
 type read[T any] struct {
-	what  string
-	perm  Permission
-	fetch func(context.Context) (T, error)
+	what    string
+	perm    Permission
+	timeout time.Duration
+	fetch   func(context.Context) (T, error)
 
 	once  sync.Once
 	done  chan struct{}
@@ -43,8 +39,8 @@ type anyRead interface {
 // reading picks a read out of a Snapshot.
 type reading func(*Snapshot) anyRead
 
-func newRead[T any](what string, perm Permission, fetch func(context.Context) (T, error)) *read[T] {
-	return &read[T]{what: what, perm: perm, fetch: fetch, done: make(chan struct{})}
+func newRead[T any](what string, perm Permission, timeout time.Duration, fetch func(context.Context) (T, error)) *read[T] {
+	return &read[T]{what: what, perm: perm, timeout: timeout, fetch: fetch, done: make(chan struct{})}
 }
 
 func (r *read[T]) name() string           { return r.what }
@@ -59,17 +55,15 @@ func (r *read[T]) start(ctx context.Context) {
 					r.err = fmt.Errorf("reading %s: internal error: %v", r.what, p)
 				}
 			}()
-			ctx, cancel := context.WithTimeoutCause(ctx, readTimeout, errReadTimeout)
+			limited, cancel := context.WithTimeout(ctx, r.timeout)
 			defer cancel()
-			r.value, r.err = r.fetch(ctx)
-			if r.err != nil && errors.Is(context.Cause(ctx), errReadTimeout) {
-				r.err = errReadTimeout
+			r.value, r.err = r.fetch(limited)
+			if r.err != nil && limited.Err() != nil && ctx.Err() == nil {
+				r.err = fmt.Errorf("no answer within %s", r.timeout)
 			}
 		}()
 	})
 }
-
-var errReadTimeout = fmt.Errorf("no answer within %s", readTimeout)
 
 func (r *read[T]) wait(ctx context.Context) error {
 	select {

@@ -41,9 +41,16 @@ type Config struct {
 	// somebody should look; 0 means five minutes, half of a Deployment's default
 	// progressDeadlineSeconds.
 	Patience time.Duration
+	// ReadTimeout bounds the reading of one resource, all its pages included; 0 means 30 seconds. An API
+	// server that needs longer for a list is in no state to be judged by it.
+	ReadTimeout time.Duration
 }
 
-const defaultPatience = 5 * time.Minute
+// The defaults of Config.
+const (
+	defaultPatience    = 5 * time.Minute
+	defaultReadTimeout = 30 * time.Second
+)
 
 // Snapshot is the cluster at one moment. Each of its parts is read when a check first needs it, and
 // at most once; parts are read side by side. Lists are read without a resource version: since
@@ -53,7 +60,8 @@ type Snapshot struct {
 	now    func() time.Time
 	words  func(error) string
 
-	patience time.Duration
+	patience    time.Duration
+	readTimeout time.Duration
 
 	server  *read[serverInfo]
 	readyz  *read[health]
@@ -106,7 +114,11 @@ type Snapshot struct {
 
 // NewSnapshot prepares to read; nothing is asked before a check needs it.
 func NewSnapshot(source Source, cfg Config) *Snapshot {
-	s := &Snapshot{source: source, now: cfg.Now, words: cfg.Explain, patience: cmp.Or(cfg.Patience, defaultPatience)}
+	s := &Snapshot{
+		source: source, now: cfg.Now, words: cfg.Explain,
+		patience:    cmp.Or(cfg.Patience, defaultPatience),
+		readTimeout: cmp.Or(cfg.ReadTimeout, defaultReadTimeout),
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -150,7 +162,7 @@ func (s *Snapshot) minor() int {
 
 // add makes a read and keeps it among all of them, for the check that every one was answered.
 func add[T any](s *Snapshot, what string, perm Permission, fetch func(context.Context) (T, error)) *read[T] {
-	r := newRead(what, perm, fetch)
+	r := newRead(what, perm, s.readTimeout, fetch)
 	s.allReadings = append(s.allReadings, r)
 	return r
 }
@@ -170,7 +182,7 @@ func toGetPath(path string) Permission { return Permission{Verb: "get", Path: pa
 
 func (s *Snapshot) readPaths() {
 	s.server = add(s, "the API server's version", toGetPath("/version"), func(ctx context.Context) (serverInfo, error) {
-		return readServer(ctx, s.source.Config)
+		return readServer(ctx, s.source.Config, s.now)
 	})
 	s.readyz = add(s, "the API server's readiness", toGetPath("/readyz"), func(ctx context.Context) (health, error) {
 		return readHealth(ctx, s.source.Config, "/readyz")

@@ -5,15 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
-)
-
-// What workloads are held to.
-const (
-	// stopGrace is how long a pod may be on its way out beyond its own grace period.
-	stopGrace = 10 * time.Minute
 )
 
 func workloadChecks() []Check {
@@ -98,6 +91,9 @@ func systemWorkloads(id, kind string, from reading, asserts string, list func(*S
 
 // shortfall says how far a workload is from complete.
 func (w workload) shortfall() string {
+	if !w.observed {
+		return fmt.Sprintf("%s has not been looked at by the controller manager yet", w)
+	}
 	text := fmt.Sprintf("%s has %d of %d pods ready", w, w.ready, w.desired)
 	if w.stalled != "" {
 		text += ": " + w.stalled
@@ -163,7 +159,7 @@ func checkTerminating(_ context.Context, s *Snapshot) Outcome {
 			continue
 		}
 		// deletionTimestamp is the end of the grace period.
-		if age := s.age(*p.deleted); age > stopGrace {
+		if age := s.age(*p.deleted); age > 2*s.patience {
 			found.addf(p.object(), "%s should have been gone since %s", p, ago(age))
 		}
 	}
