@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/big"
 	"slices"
+	"strings"
 )
 
 // Limits bound what an inventory may cost. The defaults are far above what Kubernetes can run: 5,000
@@ -224,7 +225,43 @@ func (g *graph) finish() error {
 		return err
 	}
 	g.warnSharedNames()
+	return g.orderGroups()
+}
+
+// maxGroupLists bounds the memory of all hosts' lists of groups.
+const maxGroupLists = 5_000_000
+
+// orderGroups settles each host's groups in the order of their precedence. Hosts that are listed in the
+// same groups share one list.
+func (g *graph) orderGroups() error {
+	lists := map[string][]*Group{}
+	size := 0
+	for _, host := range g.inv.hostOrder {
+		key := host.groupKey()
+		list, known := lists[key]
+		if !known {
+			list = host.orderedGroups()
+			lists[key] = list
+			if size += len(list); size > maxGroupLists {
+				return g.limitError(host.Pos, "hosts and groups above them", maxGroupLists)
+			}
+		}
+		host.ordered = list
+	}
 	return nil
+}
+
+// groupKey is the same for hosts with the same groups. A host with detached groups shares with none.
+func (h *Host) groupKey() string {
+	if h.detached != nil {
+		return "host " + h.Name
+	}
+	var b strings.Builder
+	for _, g := range h.groups {
+		b.WriteString(g.Name)
+		b.WriteByte(0)
+	}
+	return b.String()
 }
 
 // settleUngrouped takes the hosts that have a group out of ungrouped, and puts those without one in.
@@ -254,7 +291,7 @@ func (g *graph) settleUngrouped() error {
 // loses the variables of ungrouped, and of groups above it that no other group of the host is below,
 // even if it is in them by another way.
 func (h *Host) detach(g *Group) {
-	const enough = 1000 // groups of one host; a sane inventory has neither parents nor children of ungrouped
+	const enough = 20 // groups of one host; a sane inventory has neither parents nor children of ungrouped
 	if len(g.parents) <= 1 && len(g.children) == 0 {
 		return
 	}
@@ -287,12 +324,21 @@ func removeGroup(groups map[*Group]bool, g *Group) {
 		}
 		needed := false
 		for other := range groups {
-			needed = needed || other != above && reaches(above, other)
+			needed = needed || other != above && isAbove(above, other)
 		}
 		if !needed {
 			removeGroup(groups, above)
 		}
 	}
+}
+
+func isAbove(g, below *Group) bool {
+	for above := range below.walk(func(g *Group) []*Group { return g.parents }) {
+		if above == g {
+			return true
+		}
+	}
+	return false
 }
 
 // orderByDepth gives each group the length of the longest path to it from a group without parents, and
@@ -356,7 +402,8 @@ func (g *graph) warnSharedNames() {
 
 func (g *graph) warn(pos Position, format string, args ...any) {
 	const enough = 1000
-	if len(g.inv.Diagnostics) < enough {
-		g.inv.Diagnostics = append(g.inv.Diagnostics, Diagnostic{Pos: pos, Msg: fmt.Sprintf(format, args...)})
+	d := Diagnostic{Pos: pos, Msg: fmt.Sprintf(format, args...)}
+	if len(g.inv.Diagnostics) < enough && !slices.Contains(g.inv.Diagnostics, d) {
+		g.inv.Diagnostics = append(g.inv.Diagnostics, d)
 	}
 }

@@ -22,12 +22,15 @@ type Inventory struct {
 	KubesprayRelease string
 
 	// Refused are the sources of a folder that ansible skips with a warning because they are broken.
+	// So are broken group_vars of groups that only Kubespray makes, such as k8s_cluster.
 	Refused []*Error
 	// EncryptedFiles are group_vars and host_vars files that ansible-vault encrypted as a whole. What
 	// they set is unknown.
 	EncryptedFiles []string
 	// UnusedVarFiles are entries of group_vars and host_vars that no group or host reads.
 	UnusedVarFiles []string
+
+	dynamicVars map[string]varSet // group_vars of groups that only Kubespray makes
 
 	groups     map[string]*Group
 	groupOrder []*Group
@@ -56,6 +59,7 @@ type Host struct {
 	inv      *Inventory
 	groups   []*Group        // those that list it directly
 	detached map[*Group]bool // those above that ansible forgets, see detach
+	ordered  []*Group        // all of them but the group all, lowest precedence first
 	vars     varSet          // from inventory sources
 	files    varSet          // from host_vars
 }
@@ -173,7 +177,15 @@ func (g *Group) walk(next func(*Group) []*Group) iter.Seq[*Group] {
 
 // Groups returns the groups that the host is in, directly or not, without all, in the order in which
 // ansible applies their variables: by depth, ansible_group_priority and name; the last one wins.
-func (h *Host) Groups() []*Group {
+func (h *Host) Groups() []*Group { return slices.Clone(h.ordered) }
+
+// In reports whether the host is in the group, directly or not.
+func (h *Host) In(group string) bool {
+	return group == groupAll || slices.ContainsFunc(h.ordered, func(g *Group) bool { return g.Name == group })
+}
+
+// orderedGroups finds and orders what Groups returns.
+func (h *Host) orderedGroups() []*Group {
 	seen := map[*Group]bool{}
 	var groups []*Group
 	queue := slices.Clone(h.groups)
@@ -189,57 +201,64 @@ func (h *Host) Groups() []*Group {
 			groups = append(groups, g)
 		}
 	}
-	slices.SortFunc(groups, func(a, b *Group) int {
-		return cmp.Or(cmp.Compare(a.depth, b.depth), a.priority.Cmp(b.priority), strings.Compare(a.Name, b.Name))
-	})
+	slices.SortFunc(groups, byPrecedence)
 	return groups
 }
 
-// In reports whether the host is in the group, directly or not.
-func (h *Host) In(group string) bool {
-	return group == groupAll || slices.ContainsFunc(h.Groups(), func(g *Group) bool { return g.Name == group })
+func byPrecedence(a, b *Group) int {
+	return cmp.Or(cmp.Compare(a.depth, b.depth), a.priority.Cmp(b.priority), strings.Compare(a.Name, b.Name))
 }
 
 // layer is one step of ansible's precedence.
 type layer struct {
-	vars   varSet
-	origin string
+	vars varSet
+	kind string
+	name string
 }
 
-// layers returns what sets variables for the host, lowest precedence first. The order is ansible's
-// VARIABLE_PRECEDENCE: the sources of all groups come before the group_vars files of any group.
-func (h *Host) layers() []layer {
-	all := h.inv.groups[groupAll]
-	groups := h.Groups()
-	out := []layer{{all.vars, "group " + groupAll}}
-	for _, g := range groups {
-		out = append(out, layer{g.vars, "group " + g.Name})
+// layers yields what sets variables for the host, highest precedence first. The order is that of
+// ansible's VARIABLE_PRECEDENCE: the group_vars files of all groups beat the sources of any group.
+// groups are the host's in the order of their precedence.
+func (h *Host) layers(groups []*Group) iter.Seq[layer] {
+	return func(yield func(layer) bool) {
+		all := h.inv.groups[groupAll]
+		ok := yield(layer{h.files, "host ", h.Name}) && yield(layer{h.vars, "host ", h.Name})
+		for _, g := range slices.Backward(groups) {
+			ok = ok && yield(layer{g.files, "group ", g.Name})
+		}
+		ok = ok && yield(layer{all.files, "group ", groupAll})
+		for _, g := range slices.Backward(groups) {
+			ok = ok && yield(layer{g.vars, "group ", g.Name})
+		}
+		if ok {
+			yield(layer{all.vars, "group ", groupAll})
+		}
 	}
-	out = append(out, layer{all.files, "group " + groupAll})
-	for _, g := range groups {
-		out = append(out, layer{g.files, "group " + g.Name})
-	}
-	return append(out, layer{h.vars, "host " + h.Name}, layer{h.files, "host " + h.Name})
 }
 
 // Vars returns the variables that a play would see on the host, by name, before templating.
-func (h *Host) Vars() map[string]Variable {
+func (h *Host) Vars() map[string]Variable { return h.varsIn(h.ordered) }
+
+func (h *Host) varsIn(groups []*Group) map[string]Variable {
 	out := map[string]Variable{}
-	for _, l := range h.layers() {
+	for l := range h.layers(groups) {
 		for name, v := range l.vars {
-			v.Origin = l.origin
-			out[name] = v
+			if _, beaten := out[name]; !beaten {
+				v.Origin = l.kind + l.name
+				out[name] = v
+			}
 		}
 	}
 	return out
 }
 
 // Var returns one variable as a play would see it on the host.
-func (h *Host) Var(name string) (Variable, bool) {
-	layers := h.layers()
-	for _, l := range slices.Backward(layers) {
+func (h *Host) Var(name string) (Variable, bool) { return h.varIn(name, h.ordered) }
+
+func (h *Host) varIn(name string, groups []*Group) (Variable, bool) {
+	for l := range h.layers(groups) {
 		if v, ok := l.vars[name]; ok {
-			v.Origin = l.origin
+			v.Origin = l.kind + l.name
 			return v, true
 		}
 	}

@@ -23,12 +23,12 @@ type oracle struct {
 }
 
 // ansiblePython returns the interpreter that the ansible-inventory on PATH runs in. Without ansible
-// the test is skipped, but not in CI: there hack/install-ansible.sh has installed it.
+// the test is skipped, but not in CI: there hack/install-deps.sh has installed it.
 func ansiblePython(t testing.TB) string {
 	t.Helper()
 	program, err := exec.LookPath("ansible-inventory")
 	if err != nil {
-		const reason = "ansible-inventory is not on PATH; install it with hack/install-ansible.sh"
+		const reason = "ansible-inventory is not on PATH; install it with hack/install-deps.sh"
 		if os.Getenv("CI") == "true" {
 			t.Fatal(reason)
 		}

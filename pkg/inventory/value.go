@@ -184,7 +184,8 @@ func (v Value) Int() (n int64, ok bool) {
 	return 0, false
 }
 
-// Text returns a scalar as a template would print it. ok is false for null, lists, maps and secrets.
+// Text returns a scalar as a template would print it, without the user and password of a URL. ok is
+// false for null, lists, maps and secrets.
 func (v Value) Text() (s string, ok bool) {
 	if v.Secret() {
 		return "", false
@@ -197,7 +198,7 @@ func (v Value) Text() (s string, ok bool) {
 	case float64:
 		return pythonFloat(x), true
 	case string:
-		return x, true
+		return hideUserinfo(x), true
 	}
 	return "", false
 }

@@ -22,6 +22,7 @@ func (l *loader) variableFiles() error {
 			return err
 		}
 	}
+	l.dynamicGroups(groups)
 	hosts, err := l.openVarDir("host_vars")
 	if err != nil {
 		return err
@@ -33,6 +34,25 @@ func (l *loader) variableFiles() error {
 	}
 	l.graph.inv.UnusedVarFiles = append(groups.unused(), hosts.unused()...)
 	return nil
+}
+
+// dynamicGroups reads the group_vars of groups that Kubespray itself makes when they are missing. Ansible
+// reads them only then, so an error is no reason to refuse the inventory.
+func (l *loader) dynamicGroups(groups *varDir) {
+	inv := l.graph.inv
+	inv.dynamicVars = map[string]varSet{}
+	for _, name := range dynamicGroupNames() {
+		if inv.groups[name] != nil {
+			continue
+		}
+		var vars varSet
+		err := groups.load(name, &vars)
+		inv.dynamicVars[name] = vars
+		var refused *Error
+		if errors.As(err, &refused) {
+			inv.Refused = append(inv.Refused, refused)
+		}
+	}
 }
 
 // varDir is a group_vars or host_vars folder.
