@@ -8,7 +8,7 @@ needs=(
   git:git
   make:make
   gcc:gcc                        # the race detector
-  ansible-inventory:ansible-core # what pkg/inventory is compared with
+  ansible-community:ansible      # what pkg/inventory is compared with; its collections have the jsonl callback
   tar:tar
 )
 
