@@ -111,8 +111,9 @@ func FuzzValue(f *testing.F) {
 		if _, err := v.MarshalJSON(); err != nil {
 			t.Error(err)
 		}
-		if !v.Equal(v) && !bytes.Contains([]byte(v.String()), []byte("nan")) {
-			t.Errorf("%v is not itself", v)
+		again, err := iniValue(text)
+		if err != nil || !again.Equal(v) && !bytes.Contains([]byte(v.String()), []byte("nan")) {
+			t.Errorf("%q is read in two ways: %v and %v, %v", text, v, again, err)
 		}
 	})
 }

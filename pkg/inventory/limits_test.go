@@ -93,9 +93,8 @@ func TestFolderErrors(t *testing.T) {
 		{"broken only", "-- f/hosts --\n[a\n", "inv/f/hosts:1:"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			archive := strings.Replace(tt.text, "-- ", "-- ", 1)
 			fsys := fstest.MapFS{}
-			name, data, _ := strings.Cut(strings.TrimPrefix(archive, "-- "), " --\n")
+			name, data, _ := strings.Cut(strings.TrimPrefix(tt.text, "-- "), " --\n")
 			fsys[name] = &fstest.MapFile{Data: []byte(data), Mode: 0o644}
 			_, err := LoadFS(context.Background(), fsys, "f", "inv", Options{})
 			if err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -27,13 +27,10 @@ const (
 // literal if it is one, else the text itself (plugins/inventory/ini.py, _parse_value).
 func iniValue(text string) (Value, error) {
 	v, err := parseLiteral(text)
-	if errors.Is(err, errUnhashable) {
-		return Value{}, err
-	}
-	if err != nil {
+	if errors.Is(err, errNotLiteral) {
 		return stringValue(text), nil
 	}
-	return v, nil
+	return v, err
 }
 
 // parseLiteral is Python's ast.literal_eval for what JSON can hold: numbers, strings, booleans, None,

@@ -110,7 +110,7 @@ func FindRelease(version string) (Release, error) {
 	}
 	if found.Version == "" {
 		all := Releases()
-		return Release{}, fmt.Errorf("Kubespray %s is not known here; known are %s to %s", version, all[0].Version, all[len(all)-1].Version)
+		return Release{}, fmt.Errorf("release %s of Kubespray is not known here; known are %s to %s", version, all[0].Version, all[len(all)-1].Version)
 	}
 	return found, nil
 }

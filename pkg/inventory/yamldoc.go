@@ -160,7 +160,7 @@ func (d *yamlDoc) pairs(n *yaml.Node) ([]pair, error) {
 		}
 		own = append(own, pair{key: k, node: key, val: target(val)})
 	}
-	return d.lastWins(n, merged, own), nil
+	return d.lastWins(merged, own), nil
 }
 
 func isMergeKey(n *yaml.Node) bool {
@@ -206,7 +206,7 @@ func (d *yamlDoc) key(n *yaml.Node) (Value, error) {
 	return k, err
 }
 
-func (d *yamlDoc) lastWins(n *yaml.Node, merged, own []pair) []pair {
+func (d *yamlDoc) lastWins(merged, own []pair) []pair {
 	out := make([]pair, 0, len(merged)+len(own))
 	index := make(map[string]int, cap(out))
 	for i, p := range append(merged, own...) {

@@ -142,7 +142,7 @@ type follower struct {
 
 func (f *follower) close() {
 	if f.file != nil {
-		f.file.Close()
+		_ = f.file.Close() // it was only read
 		f.file = nil
 	}
 }

@@ -157,7 +157,7 @@ func (t *tracker) began(name string, at time.Time) *hostTrack {
 func (t *tracker) ok(name string, changed bool, at time.Time) {
 	h := t.began(name, at)
 	if !h.taskDone {
-		h.Host.OK++
+		h.OK++
 	}
 	if changed && h.taskState != "changed" {
 		h.Changed++
