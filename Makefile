@@ -16,7 +16,7 @@ FUZZTIME  ?= 5s
 ##@ Use
 
 .PHONY: build
-build: bin/kubectl-lab ## Build the plugin into bin/
+build: bin/kubectl-lab bin/labbot ## Build the plugin and the bot into bin/
 
 .PHONY: demo
 demo: build labcluster ## Walk the manual's path on a local cluster, then remove it
@@ -25,6 +25,11 @@ demo: build labcluster ## Walk the manual's path on a local cluster, then remove
 .PHONY: labcluster
 labcluster: ## Build bin/labcluster: a Kubernetes control plane in one binary (about 6 minutes at first)
 	hack/build-labcluster.sh
+
+.PHONY: real
+real: ## Build what "labcluster up --real" runs: kubelet, containerd, images (about 10 minutes at first; root)
+	hack/install-real-deps.sh
+	hack/build-real.sh
 
 .PHONY: dist
 dist: ## Build the release archives into dist/ and plugins.yaml, the krew manifest, from them
@@ -52,9 +57,9 @@ unit: labcluster ## Unit tests and tests on a real API server, with the race det
 	cd cmd/labcluster && go test $(TESTFLAGS) ./...
 
 .PHONY: e2e
-e2e: build labcluster tools bin/kubectl ## The built programs end to end: krew, real kubectl, start-up time
+e2e: build labcluster real tools bin/kubectl ## End to end: krew, real kubectl, every exercise on the manual's own cluster
 	go run ./hack/dist -version $(VERSION) -commit "$(COMMIT)" -out bin/dist -manifest bin/dist/plugins.yaml
-	go test -tags=e2e -count=1 -v -timeout=20m ./test/e2e/...
+	go test -tags=e2e -count=1 -v -timeout=60m ./test/e2e/...
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (default 5s) each
@@ -81,9 +86,12 @@ bin/kubectl: cmd/labcluster/go.mod
 	cd cmd/labcluster && $(GOBUILD) -ldflags '-s -w' -o ../../bin/kubectl k8s.io/kubernetes/cmd/kubectl
 
 # go build is its own judge of what is up to date.
-.PHONY: bin/kubectl-lab
+.PHONY: bin/kubectl-lab bin/labbot
 bin/kubectl-lab:
 	$(GOBUILD) -ldflags '$(LDFLAGS)' -o $@ ./cmd/kubectl-lab
+
+bin/labbot:
+	$(GOBUILD) -ldflags '$(LDFLAGS)' -o $@ ./cmd/labbot
 
 .PHONY: clean
 clean: ## Remove what was built

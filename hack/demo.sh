@@ -10,7 +10,7 @@ bold='' plain=''
 if [[ -t 1 && -z ${NO_COLOR:-} ]]; then bold=$'\e[1m' plain=$'\e[0m'; fi
 
 finish() {
-  bin/labcluster down --data-dir "$dir/cluster" --kubeconfig "$KUBECONFIG" >/dev/null
+  bin/labcluster down --data-dir "$dir/cluster" >/dev/null
   rm -rf "$dir"
 }
 trap finish EXIT

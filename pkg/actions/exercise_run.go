@@ -81,7 +81,9 @@ func (o *ExerciseRunOptions) Run(ctx context.Context, env *Env) (Result, error) 
 		}
 		return result, nil
 	}
-	runner.Operator = o.Operator
+	if o.Operator {
+		runner.Ask = func(what string) { env.Observe(Progress{Subject: "please", Message: what}) }
+	}
 	runner.Observe = func(report exercises.Report) {
 		partial := *result
 		partial.Report = report

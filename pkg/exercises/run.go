@@ -32,8 +32,9 @@ type Runner struct {
 	Labels map[string]string
 	// FieldManager is that of the applies.
 	FieldManager string
-	// Operator reports whether somebody is there to power nodes off and on.
-	Operator bool
+	// Ask tells somebody to do something with the machines, such as "stop node k8s03"; nil means that
+	// nobody is there to do it.
+	Ask func(what string)
 	// Observe receives the checklist whenever a line of it changes; nil means that nobody watches.
 	Observe func(Report)
 }
@@ -165,6 +166,7 @@ func (r *run) step(ctx context.Context, i int) {
 	outcome.Status = Running
 	if step.Operator != "" {
 		outcome.Message = "waiting for you to " + step.Operator
+		r.Ask(step.Operator)
 	}
 	r.tell()
 	started := time.Now()

@@ -49,7 +49,7 @@ func (r *run) survey(ctx context.Context) error {
 	if len(workers) < 2 {
 		r.missing[NeedTwoWorkers] = fmt.Sprintf("it needs two nodes that take pods; there are %d", len(workers))
 	}
-	if !r.Operator {
+	if r.Ask == nil {
 		r.missing[NeedOperator] = "it needs somebody who stops a node: give --operator if you can, or a cluster of labcluster up --real"
 	}
 	return errorsOf(r.surveyStorage(ctx), r.surveyIngress(ctx), r.surveyMetrics())
