@@ -4,12 +4,13 @@
 # binary is up to date.
 #
 # Usage: hack/build-labcluster.sh [OUTPUT]
+#        hack/build-labcluster.sh --version-flags VERSION   prints the linker's flags and ends
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 module=$root/cmd/labcluster
 output=${1:-$root/bin/labcluster}
-output=$(mkdir -p "$(dirname "$output")" && cd "$(dirname "$output")" && pwd)/$(basename "$output")
+[[ $output == --* ]] || output=$(mkdir -p "$(dirname "$output")" && cd "$(dirname "$output")" && pwd)/$(basename "$output")
 line_every=20 # seconds, where there is no terminal
 
 export CGO_ENABLED=0
@@ -32,6 +33,11 @@ version_flags() {
   printf -- '-X %s.gitTreeState=archive ' "$pkg"
   printf -- '-X %s.buildDate=%s' "$pkg" "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
 }
+
+if [[ ${1:-} == --version-flags ]]; then
+  version_flags "$2"
+  exit 0
+fi
 
 # Reads the names of the packages as they are compiled, and tells how far that is. A timer makes it
 # speak up during a long package too.
