@@ -18,6 +18,7 @@ import (
 	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/cluster"
 	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/components"
 	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/lifecycle"
+	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/real"
 	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/supervisor"
 )
 
@@ -26,6 +27,9 @@ func main() { os.Exit(run()) }
 func run() int {
 	supervisor.DieWithParent()
 	name := filepath.Base(os.Args[0])
+	if code, ok := real.Run(os.Args); ok {
+		return code
+	}
 	if code, ok := components.Run(append([]string{name}, os.Args[1:]...)); ok {
 		return code
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 func TestRender(t *testing.T) {
-	objects, err := render(cluster.New("/x", "lab", nil))
+	objects, err := render(cluster.New("/x", cluster.Simulated, "lab", nil))
 	if err != nil {
 		t.Fatal(err)
 	}

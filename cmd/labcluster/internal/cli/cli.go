@@ -45,6 +45,7 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 	root.SetErr(streams.Err)
 	err := root.ExecuteContext(ctx)
 	var usage usageError
+	var exit exitError
 	switch {
 	case err == nil:
 		return ExitOK
@@ -53,6 +54,8 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 		return ExitInterrupted
 	case errors.Is(err, errSilent):
 		return ExitFailed
+	case errors.As(err, &exit):
+		return exit.code
 	case errors.As(err, &usage):
 		fmt.Fprintf(streams.Err, "labcluster: %v\nSee 'labcluster --help'.\n", err)
 		return ExitUsage
@@ -63,7 +66,16 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 }
 
 // target is the cluster that a command is about.
-type target struct{ name, dataDir string }
+type target struct {
+	name, dataDir string
+	real          bool
+}
+
+// Names of clusters that are not given one.
+const (
+	simulatedName = "lab"
+	realName      = "lab-real"
+)
 
 func newRoot(streams Streams) *cobra.Command {
 	t := &target{}
@@ -87,18 +99,22 @@ Exit codes: 0 done, 1 failed, 2 called wrongly, 130 interrupted.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.PersistentFlags().StringVar(&t.name, "name", "lab", "name of the cluster, and of its context in the kubeconfig")
+	root.PersistentFlags().StringVar(&t.name, "name", "", "name of the cluster, and of its context in the kubeconfig (default lab, or lab-real with --real)")
+	root.PersistentFlags().BoolVar(&t.real, "real", false, "real nodes instead of simulated ones (Linux, root)")
 	root.PersistentFlags().StringVar(&t.dataDir, "data-dir", "",
 		"folder that holds the cluster (default $XDG_STATE_HOME/labcluster/NAME, or ~/.local/state/labcluster/NAME)")
 	root.AddCommand(
 		newUp(t, streams), newDown(t, streams), newStatus(t, streams), newKubeconfig(t, streams),
-		newLogs(t, streams), newComponent(t, streams), newVersion(streams),
+		newLogs(t, streams), newComponent(t, streams), newNode(t, streams), newVersion(streams),
 	)
 	return root
 }
 
 // dir returns the cluster's folder.
 func (t *target) dir() (cluster.Dir, error) {
+	if t.name == "" {
+		t.name = t.defaultName()
+	}
 	if problems := validation.IsDNS1123Label(t.name); len(problems) > 0 {
 		return "", usageError{fmt.Errorf("--name %q: %s", t.name, problems[0])}
 	}
@@ -110,6 +126,20 @@ func (t *target) dir() (cluster.Dir, error) {
 		return "", usageError{fmt.Errorf("--data-dir %q: %w", t.dataDir, err)}
 	}
 	return cluster.Dir(absolute), nil
+}
+
+func (t *target) defaultName() string {
+	if t.real {
+		return realName
+	}
+	return simulatedName
+}
+
+func (t *target) kind() cluster.Kind {
+	if t.real {
+		return cluster.Real
+	}
+	return cluster.Simulated
 }
 
 // explain adds the way out to an error.

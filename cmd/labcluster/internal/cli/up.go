@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/cluster"
 	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/kubecontext"
 	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/lifecycle"
 	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/supervisor"
@@ -85,6 +86,7 @@ func (f *upFlags) options(t *target, given func(string) bool) (*lifecycle.UpOpti
 	}
 	options := &lifecycle.UpOptions{
 		Dir:             dir,
+		Kind:            t.kind(),
 		Name:            t.name,
 		Nodes:           nodes,
 		NodesGiven:      given("nodes"),
@@ -126,7 +128,7 @@ func runUp(ctx context.Context, options lifecycle.UpOptions, streams Streams) er
 	}
 	fmt.Fprintf(streams.Out, "Cluster %s (Kubernetes %s) %s after %.1fs at %s.\n",
 		config.Name, config.Version, verb, time.Since(started).Seconds(), config.APIServerURL())
-	if len(config.Nodes) > 0 {
+	if len(config.Nodes) > 0 && config.Kind == cluster.Simulated {
 		fmt.Fprintln(streams.Out, "Its nodes are simulated: pods become Running, but nothing runs in them.")
 	}
 	fmt.Fprintf(streams.Out, "Try: kubectl --context %s get nodes\n", config.Name)

@@ -35,8 +35,8 @@ func TestVersionIsTheModules(t *testing.T) {
 }
 
 func TestNodePlaces(t *testing.T) {
-	manual := cluster.New("/x", "lab", []string{"k8s01", "k8s02", "k8s03"})
-	many := cluster.New("/x", "lab", make([]string, 5000))
+	manual := cluster.New("/x", cluster.Simulated, "lab", []string{"k8s01", "k8s02", "k8s03"})
+	many := cluster.New("/x", cluster.Simulated, "lab", make([]string, 5000))
 	tests := map[string]struct {
 		config *cluster.Config
 		index  int
@@ -61,7 +61,7 @@ func TestNodePlaces(t *testing.T) {
 
 func TestRoom(t *testing.T) {
 	for nodes, want := range map[int]int{0: 64, 3: 64, 64: 64, 65: 8192, 5000: 8192} {
-		if got := cluster.New("/x", "lab", make([]string, nodes)).Room(); got != want {
+		if got := cluster.New("/x", cluster.Simulated, "lab", make([]string, nodes)).Room(); got != want {
 			t.Errorf("%d nodes: room for %d, want %d", nodes, got, want)
 		}
 	}
@@ -72,7 +72,7 @@ func TestSaveAndLoad(t *testing.T) {
 	if _, err := cluster.Load(dir); !errors.Is(err, cluster.ErrNoCluster) {
 		t.Errorf("an empty folder: got %v, want ErrNoCluster", err)
 	}
-	saved := cluster.New(dir, "lab", []string{"k8s01"})
+	saved := cluster.New(dir, cluster.Simulated, "lab", []string{"k8s01"})
 	saved.AuditLog = true
 	if err := saved.Save(); err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func TestSaveAndLoad(t *testing.T) {
 }
 
 func TestPorts(t *testing.T) {
-	config := cluster.New("/x", "lab", nil)
+	config := cluster.New("/x", cluster.Simulated, "lab", nil)
 	if config.PortsFree() {
 		t.Error("ports that were never chosen are free")
 	}
@@ -157,7 +157,7 @@ func TestFilesAreClosed(t *testing.T) {
 func TestLongSocketPath(t *testing.T) {
 	t.Setenv("TMPDIR", "/tmp")
 	dir := cluster.Dir(filepath.Join(t.TempDir(), strings.Repeat("long", 30)))
-	config := cluster.New(dir, "lab", nil)
+	config := cluster.New(dir, cluster.Simulated, "lab", nil)
 	if err := config.MakeFolders(); err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestDefaultDir(t *testing.T) {
 // prepared returns a cluster whose files are all written.
 func prepared(t *testing.T) *cluster.Config {
 	t.Helper()
-	config := cluster.New(cluster.Dir(t.TempDir()), "lab", []string{"k8s01"})
+	config := cluster.New(cluster.Dir(t.TempDir()), cluster.Simulated, "lab", []string{"k8s01"})
 	for _, step := range []func() error{
 		config.MakeFolders, config.MakeSocketDir, config.ChoosePorts, config.Save, config.WriteCertificates,
 		func() error { return config.WriteSettings("") },

@@ -34,23 +34,28 @@ const KubernetesVersion = "v1.37.2"
 // Kind tells how a cluster's nodes are made.
 type Kind string
 
-// Simulated is a cluster whose nodes exist in the API only.
-const Simulated Kind = "simulated"
+// The kinds of clusters.
+const (
+	Simulated Kind = "simulated" // nodes exist in the API only
+	Real      Kind = "real"      // nodes in namespaces of this machine, made by kubeadm
+)
 
 // Config is what a cluster was made with. It is kept in its folder, as cluster.json.
 type Config struct {
-	Kind        Kind       `json:"kind"`
-	Name        string     `json:"name"`
-	Version     string     `json:"version"`
-	Nodes       []string   `json:"nodes"`
-	PodCIDR     string     `json:"podCIDR"`
-	ServiceCIDR string     `json:"serviceCIDR"`
-	AuditLog    bool       `json:"auditLog"`
-	Addons      bool       `json:"addons"`
-	Ports       Ports      `json:"ports"`
-	SocketDir   string     `json:"socketDir"`          // where the unix sockets are
-	MadeDirs    []string   `json:"madeDirs,omitempty"` // folders that up made for it, so down removes them
-	Kubeconfig  Kubeconfig `json:"kubeconfig"`         // what up changed there
+	Kind    Kind     `json:"kind"`
+	Name    string   `json:"name"`
+	Version string   `json:"version"`
+	Nodes   []string `json:"nodes"`
+	PodCIDR string   `json:"podCIDR"`
+	// ControlPlanes are nodes with a control plane of their own, besides the first. Real nodes only.
+	ControlPlanes []string   `json:"controlPlanes,omitempty"`
+	ServiceCIDR   string     `json:"serviceCIDR"`
+	AuditLog      bool       `json:"auditLog"`
+	Addons        bool       `json:"addons"`
+	Ports         Ports      `json:"ports"`
+	SocketDir     string     `json:"socketDir"`          // where the unix sockets are
+	MadeDirs      []string   `json:"madeDirs,omitempty"` // folders that up made for it, so down removes them
+	Kubeconfig    Kubeconfig `json:"kubeconfig"`         // what up changed there
 
 	// Owner is the process that the cluster is removed with, if any.
 	Owner *supervisor.Process `json:"owner,omitempty"`
@@ -99,7 +104,7 @@ func (d Dir) CommandLock() string { return d.path("command.lock") }
 func Contents() []string {
 	return []string{
 		"run", "etcd", "logs", "pki", "kubeconfig", "config", "audit*.log",
-		"state.json*", "supervisor.lock", "cluster.json*", "command.lock",
+		"nodes", "state.json*", "supervisor.lock", "cluster.json*", "command.lock",
 	}
 }
 
@@ -152,10 +157,10 @@ func (c *Config) Save() error {
 	return writeFile(c.dir.ConfigFile(), append(data, '\n'))
 }
 
-// New returns the settings of a new simulated cluster. It touches nothing.
-func New(dir Dir, name string, nodes []string) *Config {
+// New returns the settings of a new cluster. It touches nothing.
+func New(dir Dir, kind Kind, name string, nodes []string) *Config {
 	return &Config{
-		Kind:        Simulated,
+		Kind:        kind,
 		Name:        name,
 		Version:     KubernetesVersion,
 		Nodes:       nodes,

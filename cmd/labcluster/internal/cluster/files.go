@@ -141,6 +141,9 @@ func (c *Config) Admin(name string) (*clientcmdapi.Config, error) {
 	return c.kubeconfigOf("admin", name)
 }
 
+// WriteAdminKubeconfig writes the administrator's kubeconfig into the cluster's folder.
+func (c *Config) WriteAdminKubeconfig() error { return c.writeKubeconfig("admin") }
+
 func (c *Config) writeKubeconfig(user string) error {
 	config, err := c.kubeconfigOf(user, c.Name)
 	if err != nil {

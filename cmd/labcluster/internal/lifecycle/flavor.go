@@ -22,9 +22,16 @@ import (
 // Flavor is what differs between kinds of clusters. Everything else (the folder, the supervisor, the
 // kubeconfig, status, logs, removal) is common to them.
 type Flavor interface {
+	// Check tells why this machine can't have such a cluster, or none with these settings. It
+	// changes nothing.
+	Check(config *cluster.Config) error
+
 	// Plan chooses addresses, writes what the components need, and returns them. It is asked once
 	// per start of the supervisor, and again (attempt > 0) if an address was taken.
 	Plan(config *cluster.Config, attempt int) ([]supervisor.Component, error)
+
+	// Grow returns the components of a cluster that runs, also those of nodes that are new.
+	Grow(config *cluster.Config) ([]supervisor.Component, error)
 
 	// Populate fills a cluster whose components run: nodes, add-ons.
 	Populate(ctx context.Context, config *cluster.Config, await bool, progress Progress) error
@@ -39,6 +46,8 @@ func FlavorOf(kind cluster.Kind) (Flavor, error) {
 	switch kind {
 	case cluster.Simulated:
 		return simulated{}, nil
+	case cluster.Real:
+		return newReal()
 	}
 	return nil, fmt.Errorf("this labcluster does not know clusters of kind %q", kind)
 }
@@ -46,15 +55,16 @@ func FlavorOf(kind cluster.Kind) (Flavor, error) {
 // simulated is a real control plane with simulated nodes.
 type simulated struct{}
 
+// Check implements Flavor.
+func (simulated) Check(*cluster.Config) error { return nil }
+
+// Grow implements Flavor. Simulated nodes are no components.
+func (simulated) Grow(config *cluster.Config) ([]supervisor.Component, error) { return config.Plan() }
+
 // Plan implements Flavor.
 func (simulated) Plan(config *cluster.Config, attempt int) ([]supervisor.Component, error) {
-	if attempt > 0 || !config.PortsFree() {
-		if err := config.ChoosePorts(); err != nil {
-			return nil, err
-		}
-		if err := config.Save(); err != nil {
-			return nil, err
-		}
+	if err := choosePorts(config, attempt); err != nil {
+		return nil, err
 	}
 	if err := config.WriteCertificates(); err != nil {
 		return nil, err
@@ -63,6 +73,17 @@ func (simulated) Plan(config *cluster.Config, attempt int) ([]supervisor.Compone
 		return nil, err
 	}
 	return config.Plan()
+}
+
+// choosePorts chooses others if somebody has taken the cluster's.
+func choosePorts(config *cluster.Config, attempt int) error {
+	if attempt == 0 && config.PortsFree() {
+		return nil
+	}
+	if err := config.ChoosePorts(); err != nil {
+		return err
+	}
+	return config.Save()
 }
 
 // Populate implements Flavor.

@@ -63,7 +63,7 @@ func TestSeekTail(t *testing.T) {
 }
 
 func TestFollowLog(t *testing.T) {
-	config := cluster.New(cluster.Dir(t.TempDir()), "lab", nil)
+	config := cluster.New(cluster.Dir(t.TempDir()), cluster.Simulated, "lab", nil)
 	if err := errors.Join(config.MakeFolders(), config.Save()); err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestFollowLog(t *testing.T) {
 }
 
 func TestUnknownLog(t *testing.T) {
-	config := cluster.New(cluster.Dir(t.TempDir()), "lab", nil)
+	config := cluster.New(cluster.Dir(t.TempDir()), cluster.Simulated, "lab", nil)
 	if err := errors.Join(config.MakeFolders(), config.Save()); err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestLock(t *testing.T) {
 
 func TestRemovesOnlyItsOwnFiles(t *testing.T) {
 	dir := cluster.Dir(filepath.Join(t.TempDir(), "odd [name]*"))
-	config := cluster.New(dir, "lab", nil)
+	config := cluster.New(dir, cluster.Simulated, "lab", nil)
 	if err := errors.Join(config.MakeFolders(), config.Save()); err != nil {
 		t.Fatal(err)
 	}

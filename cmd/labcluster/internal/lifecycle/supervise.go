@@ -44,6 +44,13 @@ func Supervise(ctx context.Context, dir cluster.Dir) error {
 		Plan: func(attempt int) ([]supervisor.Component, error) {
 			return flavor.Plan(config, attempt)
 		},
+		Grow: func() ([]supervisor.Component, error) {
+			config, err := cluster.Load(dir) // as it is by now
+			if err != nil {
+				return nil, err
+			}
+			return flavor.Grow(config)
+		},
 		StateFile: dir.StateFile(),
 		LogDir:    dir.LogDir(),
 		Socket:    config.ControlSocket(),

@@ -20,9 +20,11 @@ import (
 // default for a new one.
 type UpOptions struct {
 	Dir             cluster.Dir
+	Kind            cluster.Kind
 	Name            string
 	Nodes           []string // as wanted by default or explicitly
 	NodesGiven      bool
+	ControlPlanes   []string // nodes to make control planes, besides the first
 	AuditLog        *bool
 	Addons          *bool
 	KubeconfigFiles []string
@@ -43,6 +45,9 @@ const cleanupTimeout = 30 * time.Second
 // Up makes the cluster, or starts it if it exists, and waits until it can be used. If that fails or
 // is interrupted, a cluster that Up made is removed, and one that Up started is stopped.
 func Up(ctx context.Context, options UpOptions, progress Progress) (*UpResult, error) {
+	if _, err := FlavorOf(options.Kind); err != nil {
+		return nil, err
+	}
 	kube := kubecontext.Open(options.KubeconfigFiles, string(options.Dir))
 	if err := kube.Check(options.Name); err != nil {
 		return nil, err
@@ -78,6 +83,7 @@ type up struct {
 	kube     *kubecontext.File
 	madeDirs []string
 	made     bool // the cluster
+	grown    bool // there are nodes that the cluster did not have
 	started  *supervisorProcess
 	notes    []string
 }
@@ -86,17 +92,29 @@ func (u *up) run(ctx context.Context) (*UpResult, error) {
 	if err := u.load(); err != nil {
 		return nil, err
 	}
-	running := u.isRunning(ctx)
-	if !running {
-		if err := u.start(ctx); err != nil {
+	flavor, err := FlavorOf(u.config.Kind)
+	if err != nil {
+		return nil, err
+	}
+	if err := flavor.Check(u.config); err != nil {
+		return nil, err
+	}
+	if !u.made {
+		if err := u.config.Save(); err != nil {
 			return nil, err
 		}
 	}
-	if err := u.mergeKubeconfig(); err != nil {
+	running := u.isRunning(ctx)
+	switch {
+	case !running:
+		err = u.start(ctx)
+	case u.grown:
+		err = supervisor.NewClient(u.config.ControlSocket()).Grow(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
-	flavor, err := FlavorOf(u.config.Kind)
-	if err != nil {
+	if err := u.mergeKubeconfig(); err != nil {
 		return nil, err
 	}
 	if err := flavor.Populate(ctx, u.config, u.Wait, u.progress); err != nil {
@@ -120,8 +138,9 @@ func (u *up) load() error {
 
 func (u *up) create() error {
 	u.made = true
-	u.config = cluster.New(u.Dir, u.Name, u.Nodes)
+	u.config = cluster.New(u.Dir, u.Kind, u.Name, u.Nodes)
 	u.config.MadeDirs = u.madeDirs
+	u.config.ControlPlanes = u.ControlPlanes
 	u.config.AuditLog = valueOr(u.AuditLog, false)
 	u.config.Addons = valueOr(u.Addons, true)
 	u.config.Owner = u.Owner
@@ -138,6 +157,8 @@ func (u *up) adapt() error {
 	switch {
 	case config.Name != u.Name:
 		return remake(fmt.Sprintf("with the name %q", config.Name))
+	case config.Kind != u.Kind:
+		return remake(fmt.Sprintf("with %s nodes", config.Kind))
 	case valueOr(u.AuditLog, config.AuditLog) != config.AuditLog:
 		return remake(fmt.Sprintf("with --audit-log=%t", config.AuditLog))
 	case config.Version != cluster.KubernetesVersion:
@@ -145,11 +166,15 @@ func (u *up) adapt() error {
 	}
 	config.Addons = valueOr(u.Addons, config.Addons)
 	if !u.NodesGiven {
-		return config.Save()
+		return nil
 	}
 	for _, name := range u.Nodes {
 		if !slices.Contains(config.Nodes, name) {
+			u.grown = true
 			config.Nodes = append(config.Nodes, name)
+			if slices.Contains(u.ControlPlanes, name) {
+				config.ControlPlanes = append(config.ControlPlanes, name)
+			}
 		}
 	}
 	if len(config.Nodes) > config.Room() {
@@ -160,7 +185,7 @@ func (u *up) adapt() error {
 			u.notes = append(u.notes, fmt.Sprintf("node %s stays, although --nodes does not name it", name))
 		}
 	}
-	return config.Save()
+	return nil
 }
 
 func (u *up) isRunning(ctx context.Context) bool {

@@ -36,6 +36,11 @@ func (s *Supervisor) handler(shutdown func()) http.Handler {
 		_ = json.NewEncoder(w).Encode(s.Status()) // the asker is gone
 	})
 	mux.HandleFunc("POST /shutdown", func(http.ResponseWriter, *http.Request) { shutdown() })
+	mux.HandleFunc("POST /grow", func(w http.ResponseWriter, r *http.Request) {
+		if err := s.Grow(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusConflict)
+		}
+	})
 	commands := map[string]func(context.Context, string) error{
 		"stop":  s.Stop,
 		"start": s.Start,
@@ -82,6 +87,12 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 // done: stopped, or ready after a start.
 func (c *Client) Command(ctx context.Context, command, component string) error {
 	_, err := c.do(ctx, http.MethodPost, "/components/"+url.PathEscape(component)+"/"+command)
+	return err
+}
+
+// Grow asks the supervisor to start the components that are new, and returns when they are ready.
+func (c *Client) Grow(ctx context.Context) error {
+	_, err := c.do(ctx, http.MethodPost, "/grow")
 	return err
 }
 

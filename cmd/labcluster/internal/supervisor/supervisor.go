@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -78,6 +79,9 @@ type Config struct {
 	// it can choose others; attempt counts from 0.
 	Plan func(attempt int) ([]Component, error)
 
+	// Grow returns the components that there should be by now, those of the last plan among them.
+	Grow func() ([]Component, error)
+
 	StateFile string // written at each change
 	LogDir    string // gets NAME.log per component
 	Socket    string // where to answer
@@ -106,6 +110,7 @@ type Supervisor struct {
 	phase      Phase
 	err        error
 	components []*component
+	launch     func(*component) // keeps a component running, as long as its plan lasts
 }
 
 // New returns a supervisor that has started nothing yet.
@@ -169,15 +174,55 @@ func (s *Supervisor) startPlan(ctx context.Context, attempt int) (stop func(), e
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
-	s.update(func() { s.components = newComponents(components) })
-	for _, c := range s.components {
-		running.Go(func() { s.keep(ctx, c) })
-	}
+	launch := func(c *component) { running.Go(func() { s.keep(ctx, c) }) }
+	s.update(func() {
+		s.components, s.launch = newComponents(components), launch
+		for _, c := range s.components {
+			launch(c)
+		}
+	})
 	stop = func() {
 		cancel()
 		running.Wait()
 	}
 	return stop, s.awaitStart(ctx)
+}
+
+// Grow starts the components that are new since the plan was made, and waits until they are ready.
+func (s *Supervisor) Grow(ctx context.Context) error {
+	planned, err := s.config.Grow()
+	if err != nil {
+		return err
+	}
+	var added []*component
+	s.update(func() {
+		for _, c := range newComponents(planned) {
+			if !slices.ContainsFunc(s.components, func(old *component) bool { return old.Name == c.Name }) {
+				added = append(added, c)
+			}
+		}
+		s.components = append(s.components, added...)
+		for _, c := range added {
+			s.launch(c)
+		}
+	})
+	return s.await(ctx, func() (bool, error) {
+		ready := 0
+		for _, c := range added {
+			if c.status.Restarts >= maxStartCrashes {
+				return false, s.crashError(c)
+			}
+			if c.status.State == Ready {
+				ready++
+			}
+		}
+		return ready == len(added), nil
+	})
+}
+
+func (s *Supervisor) crashError(c *component) error {
+	return fmt.Errorf("%s ended %d times, the last time with %s; see %s",
+		c.Name, c.status.Restarts, c.status.LastExit, s.logFile(c.Name))
 }
 
 // awaitStart waits until every component was ready, or one can't be.
@@ -192,8 +237,7 @@ func (s *Supervisor) awaitStart(ctx context.Context) error {
 				return false, fmt.Errorf("start %s: %w", c.Name, errAddressInUse)
 			}
 			if c.status.Restarts >= maxStartCrashes {
-				return false, fmt.Errorf("%s ended %d times, the last time with %s; see %s",
-					c.Name, c.status.Restarts, c.status.LastExit, s.logFile(c.Name))
+				return false, s.crashError(c)
 			}
 		}
 		return ready == len(s.components), nil

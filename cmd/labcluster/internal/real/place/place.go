@@ -1,0 +1,35 @@
+// Package place knows where the real cluster keeps its things: in the cluster's folder.
+package place
+
+import (
+	"path/filepath"
+
+	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/cluster"
+)
+
+// Network is the name of the component that is the nodes' network. Nodes can't be called so.
+const Network = "network"
+
+// Dir is the folder of all nodes.
+func Dir(config *cluster.Config) string { return filepath.Join(string(config.Dir()), "nodes") }
+
+// Node is the folder of a node.
+func Node(config *cluster.Config, name string) string { return filepath.Join(Dir(config), name) }
+
+// Root is what the node sees as its root folder, without what is mounted there.
+func Root(config *cluster.Config, name string) string {
+	return filepath.Join(Node(config, name), "root")
+}
+
+// Socket is where a component answers.
+func Socket(config *cluster.Config, component string) string {
+	return filepath.Join(config.SocketDir, component+".sock")
+}
+
+// Cgroup is the control group of the cluster, below each hierarchy's root.
+func Cgroup(config *cluster.Config) string { return "labcluster-" + config.Name }
+
+// NodeCgroup is the control group of a node.
+func NodeCgroup(config *cluster.Config, name string) string {
+	return filepath.Join(Cgroup(config), name)
+}

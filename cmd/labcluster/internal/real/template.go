@@ -1,0 +1,81 @@
+package real
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	_ "embed"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+
+	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/cluster"
+	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/real/topology"
+)
+
+//go:embed kubeadm.yaml
+var initTemplate string
+
+//go:embed join.yaml
+var joinTemplate string
+
+//go:embed manifests/local-path.yaml
+var localPathTemplate string
+
+//go:embed manifests/metrics-server.yaml
+var metricsServerTemplate string
+
+func fill(text string, values any) (string, error) {
+	parsed, err := template.New("").Option("missingkey=error").Parse(text)
+	if err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	if err := parsed.Execute(&out, values); err != nil {
+		return "", err
+	}
+	return out.String(), nil
+}
+
+func pkiDir(config *cluster.Config) string { return filepath.Join(string(config.Dir()), "pki") }
+
+// caHash is what joining nodes know the authority by (kubeadm's --discovery-token-ca-cert-hash).
+func caHash(config *cluster.Config) (string, error) {
+	file := filepath.Join(pkiDir(config), "ca.crt")
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return "", fmt.Errorf("%s holds no certificate", file)
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", file, err)
+	}
+	hash := sha256.Sum256(certificate.RawSubjectPublicKeyInfo)
+	return "sha256:" + hex.EncodeToString(hash[:]), nil
+}
+
+func names(nodes []topology.Node) string {
+	list := make([]string, len(nodes))
+	for i, node := range nodes {
+		list[i] = node.Name
+	}
+	return strings.Join(list, ", ")
+}
+
+// lastLines returns the end of a log, for an error message.
+func lastLines(file string) string {
+	const lines = 8
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimSpace(string(data)), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
