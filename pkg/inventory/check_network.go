@@ -91,7 +91,7 @@ func checkPodRange(c *checker) {
 	plugin, known := FindNetworkPlugin(d.NetworkPlugin.Value)
 	pods, ok := prefixOf(d.PodCIDR)
 	bitsPerNode, err := strconv.Atoi(d.NodePrefix.Value)
-	if !d.NetworkPlugin.Known() || !known || !plugin.NodeCIDRs || !ok || !d.NodePrefix.Known() {
+	if !d.NetworkPlugin.Known() || !known || plugin.BlocksOfItsOwn || !ok || !d.NodePrefix.Known() {
 		return
 	}
 	if err != nil || bitsPerNode < 1 || bitsPerNode > 32 {

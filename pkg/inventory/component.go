@@ -1,30 +1,6 @@
 package inventory
 
-import (
-	"path"
-	"strings"
-)
-
-// Object is something to look for in the live cluster.
-type Object struct {
-	// Kind is Deployment, DaemonSet, StatefulSet, ReplicaSet, Pod or CustomResourceDefinition.
-	Kind string
-	// Name is the object's name; * stands for any text, as in kube-vip-*.
-	Name string
-	// Labels select pods and DaemonSets whose name has a * further; "" selects all.
-	Labels string
-	// Optional objects are installed only when a further variable asks for them.
-	Optional bool
-}
-
-// Matches reports whether a live object's name fits.
-func (o Object) Matches(name string) bool {
-	if !strings.Contains(o.Name, "*") {
-		return o.Name == name
-	}
-	ok, err := path.Match(o.Name, name)
-	return ok && err == nil
-}
+import "github.com/kubectl-lab/kubectl-lab/pkg/components"
 
 // lifetime says in which Kubespray releases something exists. Empty means: always, in v2.7.0 and later.
 type lifetime struct {
@@ -40,212 +16,121 @@ func (l lifetime) exists(release string) bool {
 	return l.Since == "" || atLeast(release, l.Since)
 }
 
-// Addon is one of Kubespray's add-ons: what switches it on and what it leaves in the cluster.
+// Addon is an add-on as Kubespray's variables describe it. What it leaves in the cluster is in
+// components.Addons, under the same ID; helm and krew leave nothing.
 type Addon struct {
-	Name string // as people call it, such as metrics-server
-	// Variable switches it on: a boolean, but for external_cloud_provider a name.
+	ID    string
+	Title string
+	// Variable switches it on: a boolean, but for external_cloud_provider the provider's name.
 	Variable string
-	// Value is what Variable must hold; "" stands for true.
-	Value string
-	// Namespace is where its objects are unless NamespaceVariable says otherwise; "" for objects without
-	// a namespace.
+	// Namespace is where Kubespray puts it unless NamespaceVariable says otherwise; "" if it has none.
 	Namespace         string
 	NamespaceVariable string
-	Objects           []Object
 	lifetime
-	// Note says what is not in Objects.
-	Note string
 }
 
 // kubeSystem is where Kubespray puts whatever has no namespace of its own.
 const kubeSystem = "kube-system"
 
-func deployment(name string) Object  { return Object{Kind: "Deployment", Name: name} }
-func daemonSet(name string) Object   { return Object{Kind: "DaemonSet", Name: name} }
-func statefulSet(name string) Object { return Object{Kind: "StatefulSet", Name: name} }
-func crds(group string) Object       { return Object{Kind: "CustomResourceDefinition", Name: "*." + group} }
+// cloudController is the ID of the add-on whose variable is a name.
+const cloudController = "cloud-controller-manager"
 
-// optional marks an object that only a further variable asks for.
-func optional(o Object) Object {
-	o.Optional = true
-	return o
+// placement is what the variables of an add-on say beside components.Addons.
+type placement struct {
+	namespace         string
+	namespaceVariable string
+	since             string
 }
 
-// Addons returns the add-ons of all Kubespray releases since v2.7.0, those that were removed included.
-// Sources: roles/kubernetes-apps and the group_vars of inventory/sample of each release.
+// placements returns, by ID, the first Kubespray release of each add-on, v2.7.0 if empty, and its
+// namespace. Source: roles/kubernetes-apps of each release.
+func placements() map[string]placement {
+	return map[string]placement{
+		"dashboard":                {kubeSystem, "dashboard_namespace", ""},
+		"metrics-server":           {kubeSystem, "", "v2.8.0"},
+		"ingress-nginx":            {"ingress-nginx", "ingress_nginx_namespace", ""},
+		"ingress-alb":              {kubeSystem, "alb_ingress_controller_namespace", "v2.13.0"},
+		"gateway-api":              {"", "", "v2.26.0"},
+		"cert-manager":             {"cert-manager", "cert_manager_namespace", ""},
+		"metallb":                  {"metallb-system", "metallb_namespace", "v2.14.0"},
+		"kube-vip":                 {kubeSystem, "", "v2.19.0"},
+		"argocd":                   {"argocd", "argocd_namespace", "v2.18.0"},
+		"registry":                 {kubeSystem, "registry_namespace", ""},
+		"local-path-provisioner":   {"local-path-storage", "local_path_provisioner_namespace", "v2.9.0"},
+		"local-volume-provisioner": {kubeSystem, "local_volume_provisioner_namespace", ""},
+		"cephfs-provisioner":       {"cephfs-provisioner", "cephfs_provisioner_namespace", ""},
+		"rbd-provisioner":          {"rbd-provisioner", "rbd_provisioner_namespace", "v2.10.0"},
+		"snapshot-controller":      {kubeSystem, "snapshot_controller_namespace", "v2.17.0"},
+		"aws-ebs-csi":              {kubeSystem, "", "v2.13.0"},
+		"azure-csi":                {kubeSystem, "", "v2.13.0"},
+		"cinder-csi":               {kubeSystem, "", "v2.12.0"},
+		"gcp-pd-csi":               {kubeSystem, "", "v2.13.0"},
+		"upcloud-csi":              {kubeSystem, "", "v2.19.0"},
+		"vsphere-csi":              {kubeSystem, "vsphere_csi_namespace", "v2.13.0"},
+		"node-feature-discovery":   {"node-feature-discovery", "node_feature_discovery_namespace", "v2.25.0"},
+		"nvidia":                   {kubeSystem, "", ""},
+		"prometheus-crds":          {"", "", "v2.29.0"},
+		"kubelet-csr-approver":     {kubeSystem, "kubelet_csr_approver_namespace", "v2.22.0"},
+		cloudController:            {kubeSystem, "", "v2.13.0"},
+		"netchecker":               {"default", "netcheck_namespace", ""},
+	}
+}
+
+// Addons returns the add-ons that Kubespray installs or once installed.
 func Addons() []Addon {
-	return []Addon{
-		{Name: "Helm", Variable: "helm_enabled", Note: "a program on the control plane's machines; nothing in the cluster since Helm 3 (v2.15.0)"},
-		{Name: "registry", Variable: "registry_enabled", Namespace: kubeSystem, NamespaceVariable: "registry_namespace", Objects: []Object{{Kind: "ReplicaSet", Name: "registry"}}},
-		{Name: "metrics-server", Variable: "metrics_server_enabled", Namespace: kubeSystem, Objects: []Object{deployment("metrics-server")}, lifetime: lifetime{Since: "v2.8.0"}},
-		{
-			Name: "local-path-provisioner", Variable: "local_path_provisioner_enabled", Namespace: "local-path-storage", NamespaceVariable: "local_path_provisioner_namespace",
-			Objects: []Object{deployment("local-path-provisioner")}, lifetime: lifetime{Since: "v2.9.0"},
-		},
-		{
-			Name: "local-volume-provisioner", Variable: "local_volume_provisioner_enabled", Namespace: kubeSystem, NamespaceVariable: "local_volume_provisioner_namespace",
-			Objects: []Object{daemonSet("local-volume-provisioner")},
-		},
-		{
-			Name: "snapshot-controller", Variable: "csi_snapshot_controller_enabled", Namespace: kubeSystem, NamespaceVariable: "snapshot_controller_namespace",
-			Objects: []Object{deployment("snapshot-controller")}, lifetime: lifetime{Since: "v2.17.0"},
-		},
-		{Name: "Gateway API", Variable: "gateway_api_enabled", Objects: []Object{crds("gateway.networking.k8s.io")}, lifetime: lifetime{Since: "v2.26.0"}},
-		{
-			Name: "ALB ingress", Variable: "ingress_alb_enabled", Namespace: kubeSystem, NamespaceVariable: "alb_ingress_controller_namespace",
-			Objects: []Object{deployment("alb-ingress-controller")}, lifetime: lifetime{Since: "v2.13.0"},
-		},
-		{
-			Name: "cert-manager", Variable: "cert_manager_enabled", Namespace: "cert-manager", NamespaceVariable: "cert_manager_namespace",
-			Objects: []Object{deployment("cert-manager"), deployment("cert-manager-cainjector"), deployment("cert-manager-webhook")},
-		},
-		{
-			Name: "MetalLB", Variable: "metallb_enabled", Namespace: "metallb-system", NamespaceVariable: "metallb_namespace",
-			Objects: []Object{deployment("controller"), optional(daemonSet("speaker"))}, lifetime: lifetime{Since: "v2.14.0"},
-			Note: "metallb_speaker_enabled: false leaves the speaker out",
-		},
-		{
-			Name: "Argo CD", Variable: "argocd_enabled", Namespace: "argocd", NamespaceVariable: "argocd_namespace",
-			Objects: []Object{deployment("argocd-server"), deployment("argocd-repo-server"), statefulSet("argocd-application-controller")}, lifetime: lifetime{Since: "v2.18.0"},
-		},
-		{
-			Name: "kube-vip", Variable: "kube_vip_enabled", Namespace: kubeSystem, Objects: []Object{{Kind: "Pod", Name: "kube-vip-*", Labels: "k8s-app=kube-vip"}},
-			lifetime: lifetime{Since: "v2.19.0"}, Note: "a static pod on each control plane node",
-		},
-		{
-			Name: "node-feature-discovery", Variable: "node_feature_discovery_enabled", Namespace: "node-feature-discovery", NamespaceVariable: "node_feature_discovery_namespace",
-			Objects:  []Object{deployment("node-feature-discovery-master"), deployment("node-feature-discovery-gc"), daemonSet("node-feature-discovery-worker")},
-			lifetime: lifetime{Since: "v2.25.0"},
-		},
-		{Name: "Prometheus operator CRDs", Variable: "prometheus_operator_crds_enabled", Objects: []Object{crds("monitoring.coreos.com")}, lifetime: lifetime{Since: "v2.29.0"}},
-		{
-			Name: "scheduler-plugins", Variable: "scheduler_plugins_enabled", Namespace: "scheduler-plugins", NamespaceVariable: "scheduler_plugins_namespace",
-			Objects: []Object{deployment("scheduler-plugins-controller"), deployment("scheduler-plugins-scheduler")}, lifetime: lifetime{Since: "v2.25.0"},
-		},
-		{
-			Name: "kubelet-csr-approver", Variable: "kubelet_csr_approver_enabled", Namespace: kubeSystem, NamespaceVariable: "kubelet_csr_approver_namespace",
-			Objects: []Object{deployment("kubelet-csr-approver")}, lifetime: lifetime{Since: "v2.22.0"},
-		},
-		{Name: "AWS EBS CSI", Variable: "aws_ebs_csi_enabled", Namespace: kubeSystem, Objects: []Object{deployment("ebs-csi-controller"), daemonSet("ebs-csi-node")}, lifetime: lifetime{Since: "v2.13.0"}},
-		{
-			Name: "Azure disk CSI", Variable: "azure_csi_enabled", Namespace: kubeSystem,
-			Objects: []Object{deployment("csi-azuredisk-controller"), daemonSet("csi-azuredisk-node")}, lifetime: lifetime{Since: "v2.13.0"},
-		},
-		{
-			Name: "Cinder CSI", Variable: "cinder_csi_enabled", Namespace: kubeSystem,
-			Objects: []Object{deployment("csi-cinder-controllerplugin"), daemonSet("csi-cinder-nodeplugin")}, lifetime: lifetime{Since: "v2.12.0"},
-		},
-		{
-			Name: "GCE PD CSI", Variable: "gcp_pd_csi_enabled", Namespace: kubeSystem,
-			Objects: []Object{deployment("csi-gce-pd-controller"), daemonSet("csi-gce-pd-node")}, lifetime: lifetime{Since: "v2.13.0"},
-		},
-		{
-			Name: "UpCloud CSI", Variable: "upcloud_csi_enabled", Namespace: kubeSystem,
-			Objects: []Object{statefulSet("csi-upcloud-controller"), daemonSet("csi-upcloud-node")}, lifetime: lifetime{Since: "v2.19.0"},
-		},
-		{
-			Name: "vSphere CSI", Variable: "vsphere_csi_enabled", Namespace: kubeSystem, NamespaceVariable: "vsphere_csi_namespace",
-			Objects: []Object{deployment("vsphere-csi-controller"), daemonSet("vsphere-csi-node")}, lifetime: lifetime{Since: "v2.13.0"},
-		},
-		{
-			Name: "NVIDIA accelerator", Variable: "nvidia_accelerator_enabled", Namespace: kubeSystem,
-			Objects: []Object{daemonSet("nvidia-gpu-device-plugin"), daemonSet("nvidia-driver-installer")},
-		},
-		cloudController("hcloud", "hcloud"), cloudController("huaweicloud", "huawei"), cloudController("oci", "oci"),
-		cloudController("openstack", "openstack"), cloudController("vsphere", "vsphere"),
-		{
-			Name: "dashboard", Variable: "dashboard_enabled", Namespace: kubeSystem, NamespaceVariable: "dashboard_namespace",
-			Objects: []Object{deployment("kubernetes-dashboard"), optional(deployment("kubernetes-metrics-scraper"))}, lifetime: lifetime{Gone: "v2.31.0"},
-		},
-		{
-			Name: "ingress-nginx", Variable: "ingress_nginx_enabled", Namespace: "ingress-nginx", NamespaceVariable: "ingress_nginx_namespace",
-			Objects: []Object{daemonSet("ingress-nginx-controller")}, lifetime: lifetime{Gone: "v2.31.0"},
-		},
-		{
-			Name: "netchecker", Variable: "deploy_netchecker", Namespace: "default", NamespaceVariable: "netcheck_namespace",
-			Objects: []Object{daemonSet("netchecker-agent"), daemonSet("netchecker-agent-hostnet"), deployment("netchecker-server")}, lifetime: lifetime{Gone: "v2.31.0"},
-		},
-		{
-			Name: "CephFS provisioner", Variable: "cephfs_provisioner_enabled", Namespace: "cephfs-provisioner", NamespaceVariable: "cephfs_provisioner_namespace",
-			Objects: []Object{deployment("cephfs-provisioner")}, lifetime: lifetime{Gone: "v2.28.0"},
-		},
-		{
-			Name: "RBD provisioner", Variable: "rbd_provisioner_enabled", Namespace: "rbd-provisioner", NamespaceVariable: "rbd_provisioner_namespace",
-			Objects: []Object{deployment("rbd-provisioner")}, lifetime: lifetime{Since: "v2.10.0", Gone: "v2.28.0"},
-		},
-		{Name: "krew", Variable: "krew_enabled", Note: "a program; nothing in the cluster", lifetime: lifetime{Since: "v2.16.0", Gone: "v2.28.0"}},
-		{
-			Name: "Ambassador ingress", Variable: "ingress_ambassador_enabled", Namespace: "ambassador", NamespaceVariable: "ingress_ambassador_namespace",
-			Objects: []Object{deployment("ambassador-operator")}, lifetime: lifetime{Since: "v2.14.0", Gone: "v2.18.0"},
-		},
+	addons := []Addon{
+		{ID: "helm", Title: "Helm", Variable: "helm_enabled"},
+		{ID: "krew", Title: "krew", Variable: "krew_enabled", lifetime: lifetime{Since: "v2.16.0", Gone: "v2.28.0"}},
 	}
+	placed := placements()
+	for _, a := range components.Addons() {
+		if len(a.Variables) == 0 {
+			continue // not Kubespray's
+		}
+		p := placed[a.ID]
+		addons = append(addons, Addon{
+			ID: a.ID, Title: a.Title, Variable: a.Variables[0], Namespace: p.namespace, NamespaceVariable: p.namespaceVariable,
+			lifetime: lifetime{Since: p.since, Gone: a.RemovedIn},
+		})
+	}
+	return addons
 }
 
-func cloudController(provider, prefix string) Addon {
-	return Addon{
-		Name: provider + " cloud controller", Variable: "external_cloud_provider", Value: provider, Namespace: kubeSystem,
-		Objects: []Object{daemonSet(prefix + "-cloud-controller-manager")}, lifetime: lifetime{Since: "v2.13.0"},
-	}
-}
-
-// NetworkPlugin is a value of kube_network_plugin, or Multus beside one.
+// NetworkPlugin is a value of kube_network_plugin. What it leaves in the cluster is in
+// components.Plugins, under the same name, if it leaves anything.
 type NetworkPlugin struct {
 	Name string
-	// Objects are in the namespace kube-system; none for a plugin that leaves no trace or is the user's.
-	Objects []Object
 	lifetime
 	// ReplacesKubeProxy is a variable that, when true, makes the plugin do kube-proxy's work.
 	ReplacesKubeProxy string
-	// NodeCIDRs tells whether Kubernetes gives each node a range of kube_network_node_prefix bits, so
-	// that the size of kube_pods_subnet limits the number of nodes.
-	NodeCIDRs bool
+	// BlocksOfItsOwn tells that the plugin divides kube_pods_subnet itself, so that
+	// kube_network_node_prefix does not limit the number of nodes.
+	BlocksOfItsOwn bool
 }
 
 // Supported reports whether the Kubespray release installs the plugin; "" stands for the newest.
 func (p NetworkPlugin) Supported(release string) bool { return p.exists(release) }
 
 // NetworkPlugins returns the values of kube_network_plugin in all releases since v2.7.0, those that
-// were removed included. Sources: roles/network_plugin and roles/validate_inventory, before v2.27.0
-// roles/kubernetes/preinstall, of each release.
+// were removed included. Source: roles/validate_inventory, before v2.27.0 roles/kubernetes/preinstall,
+// of each release.
 func NetworkPlugins() []NetworkPlugin {
 	return []NetworkPlugin{
-		{
-			Name:              "calico",
-			Objects:           []Object{daemonSet("calico-node"), deployment("calico-kube-controllers"), optional(deployment("calico-typha")), optional(deployment("calico-apiserver"))},
-			ReplacesKubeProxy: "calico_bpf_enabled",
-		},
-		{
-			Name: "cilium", NodeCIDRs: true,
-			Objects:           []Object{{Kind: "DaemonSet", Name: "cilium"}, deployment("cilium-operator"), optional(deployment("hubble-relay")), optional(deployment("hubble-ui"))},
-			ReplacesKubeProxy: "cilium_kube_proxy_replacement",
-		},
-		{Name: "flannel", NodeCIDRs: true, Objects: []Object{daemonSet("kube-flannel*")}},
-		{
-			Name: "kube-ovn", NodeCIDRs: true, lifetime: lifetime{Since: "v2.11.0"},
-			Objects: []Object{
-				daemonSet("kube-ovn-cni"), daemonSet("ovs-ovn"), daemonSet("kube-ovn-pinger"),
-				deployment("kube-ovn-controller"), deployment("ovn-central"), deployment("kube-ovn-monitor"),
-			},
-		},
-		{
-			Name: "kube-router", NodeCIDRs: true, lifetime: lifetime{Since: "v2.8.0"},
-			Objects: []Object{daemonSet("kube-router")}, ReplacesKubeProxy: "kube_router_run_service_proxy",
-		},
-		{Name: "macvlan", NodeCIDRs: true, lifetime: lifetime{Since: "v2.11.0"}},
-		{Name: "cni", NodeCIDRs: true, lifetime: lifetime{Since: "v2.10.0"}},
-		{Name: "custom_cni", NodeCIDRs: true, lifetime: lifetime{Since: "v2.22.0"}},
-		{Name: "cloud", NodeCIDRs: true},
-		{Name: "none", NodeCIDRs: true, lifetime: lifetime{Since: "v2.27.0"}},
-		{Name: "weave", NodeCIDRs: true, lifetime: lifetime{Gone: "v2.29.0"}, Objects: []Object{daemonSet("weave-net")}},
-		{Name: "canal", NodeCIDRs: true, lifetime: lifetime{Gone: "v2.22.0"}, Objects: []Object{daemonSet("canal-node")}},
-		{Name: "contiv", NodeCIDRs: true, lifetime: lifetime{Gone: "v2.15.0"}, Objects: []Object{daemonSet("contiv-netplugin")}},
-		{Name: "ovn4nfv", NodeCIDRs: true, lifetime: lifetime{Since: "v2.14.0", Gone: "v2.18.0"}, Objects: []Object{daemonSet("ovn4nfv-cni")}},
+		{Name: "calico", BlocksOfItsOwn: true, ReplacesKubeProxy: "calico_bpf_enabled"},
+		{Name: "cilium", ReplacesKubeProxy: "cilium_kube_proxy_replacement"},
+		{Name: "flannel"},
+		{Name: "kube-ovn", lifetime: lifetime{Since: "v2.11.0"}},
+		{Name: "kube-router", lifetime: lifetime{Since: "v2.8.0"}, ReplacesKubeProxy: "kube_router_run_service_proxy"},
+		{Name: "macvlan", lifetime: lifetime{Since: "v2.11.0"}},
+		{Name: "cni", lifetime: lifetime{Since: "v2.10.0"}},
+		{Name: "custom_cni", lifetime: lifetime{Since: "v2.22.0"}},
+		{Name: "cloud"},
+		{Name: "none", lifetime: lifetime{Since: "v2.27.0"}},
+		{Name: "weave", lifetime: lifetime{Gone: "v2.29.0"}},
+		{Name: "canal", lifetime: lifetime{Gone: "v2.22.0"}},
+		{Name: "contiv", lifetime: lifetime{Gone: "v2.15.0"}},
+		{Name: "ovn4nfv", lifetime: lifetime{Since: "v2.14.0", Gone: "v2.18.0"}},
 	}
-}
-
-// Multus returns what kube_network_plugin_multus installs beside the network plugin.
-func Multus() NetworkPlugin {
-	return NetworkPlugin{Name: "multus", lifetime: lifetime{Since: "v2.8.0"}, Objects: []Object{{Kind: "DaemonSet", Name: "kube-multus-ds-*", Labels: "app=multus"}}}
 }
 
 // FindNetworkPlugin returns the plugin of that name.
@@ -284,7 +169,7 @@ func RemovedVariables() []RemovedVariable {
 	}
 	for _, a := range Addons() {
 		if a.Gone != "" {
-			removed = append(removed, RemovedVariable{Name: a.Variable, Gone: a.Gone, Instead: "install " + a.Name + " yourself, or choose another add-on"})
+			removed = append(removed, RemovedVariable{Name: a.Variable, Gone: a.Gone, Instead: "install " + a.Title + " yourself, or choose another add-on"})
 		}
 	}
 	return removed

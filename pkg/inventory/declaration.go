@@ -92,7 +92,8 @@ func (n Node) InCluster() bool {
 
 // AddonState is whether an add-on is asked for, and where.
 type AddonState struct {
-	Name      string  `json:"name"`
+	ID        string  `json:"id"` // as in Addons and components.Addons
+	Title     string  `json:"title"`
 	Enabled   Setting `json:"enabled"` // Value is "true" or "false"
 	Namespace Setting `json:"namespace,omitzero"`
 }
@@ -160,9 +161,9 @@ func (d *Declaration) Settings() []Setting {
 	}
 }
 
-// Addon returns the state of the add-on of that name.
-func (d *Declaration) Addon(name string) (AddonState, bool) {
-	at := slices.IndexFunc(d.Addons, func(a AddonState) bool { return a.Name == name })
+// Addon returns the state of the add-on with that ID.
+func (d *Declaration) Addon(id string) (AddonState, bool) {
+	at := slices.IndexFunc(d.Addons, func(a AddonState) bool { return a.ID == id })
 	if at < 0 {
 		return AddonState{}, false
 	}
@@ -467,7 +468,7 @@ func (d *declarer) addons() []AddonState {
 		if enabled.State == NotDeclared && a.Gone != "" && !atLeastKnown(d.release, "v2.7.0") {
 			continue // nobody asks for an add-on of old, and no release is known that has it
 		}
-		state := AddonState{Name: a.Name, Enabled: enabled}
+		state := AddonState{ID: a.ID, Title: a.Title, Enabled: enabled}
 		if a.Namespace != "" {
 			state.Namespace = d.addonNamespace(a)
 		}
@@ -487,8 +488,8 @@ func (d *declarer) addonNamespace(a Addon) Setting {
 
 func (d *declarer) addonEnabled(a Addon) Setting {
 	s := d.variable(d.first, a.Variable)
-	if a.Value != "" && s.State == Declared {
-		s.Value = strconv.FormatBool(s.Value == a.Value)
+	if a.ID == cloudController && s.State == Declared {
+		s.Value = strconv.FormatBool(s.Value != "" && s.Value != "manual")
 		return s
 	}
 	if s.State != NotDeclared {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/kubectl-lab/kubectl-lab/pkg/components"
 )
 
 func TestLimits(t *testing.T) {
@@ -265,36 +267,41 @@ func TestReleases(t *testing.T) {
 	}
 }
 
+// TestComponentTables holds the tables of this package and of pkg/components together.
 func TestComponentTables(t *testing.T) {
-	names := map[string]bool{}
-	kinds := map[string]bool{"Deployment": true, "DaemonSet": true, "StatefulSet": true, "ReplicaSet": true, "Pod": true, "CustomResourceDefinition": true}
+	seen := map[string]bool{}
 	for _, a := range Addons() {
-		if names[a.Name] || a.Variable == "" {
-			t.Errorf("add-on %q is there twice, or has no variable", a.Name)
+		if seen[a.ID] || a.Variable == "" || a.Title == "" {
+			t.Errorf("add-on %q is there twice, or lacks its variable or title", a.ID)
 		}
-		names[a.Name] = true
-		if len(a.Objects) == 0 && a.Note == "" {
-			t.Errorf("add-on %s: neither objects nor a note", a.Name)
-		}
-		checkLifetime(t, a.Name, a.lifetime)
-		for _, o := range a.Objects {
-			if !kinds[o.Kind] || o.Name == "" {
-				t.Errorf("add-on %s: odd object %+v", a.Name, o)
-			}
+		seen[a.ID] = true
+		checkLifetime(t, a.ID, a.lifetime)
+	}
+	installed := map[string]components.Addon{}
+	for _, a := range components.Addons() {
+		installed[a.ID] = a
+		_, placed := placements()[a.ID]
+		if byKubespray := len(a.Variables) > 0; byKubespray != placed {
+			t.Errorf("add-on %s: installed by Kubespray %v, but placed %v", a.ID, byKubespray, placed)
 		}
 	}
-	for _, p := range append(NetworkPlugins(), Multus()) {
-		if names[p.Name] {
+	for id, p := range placements() {
+		if v := installed[id].NamespaceVariable; v != "" && v != p.namespaceVariable {
+			t.Errorf("add-on %s: namespace variable %s here, %s in components", id, p.namespaceVariable, v)
+		}
+	}
+	plugins := map[string]NetworkPlugin{}
+	for _, p := range NetworkPlugins() {
+		if _, twice := plugins[p.Name]; twice {
 			t.Errorf("plugin %s is there twice", p.Name)
 		}
-		names[p.Name] = true
+		plugins[p.Name] = p
 		checkLifetime(t, p.Name, p.lifetime)
 	}
-	if o := (Object{Name: "kube-vip-*"}); !o.Matches("kube-vip-n1") || o.Matches("kube-vipx") {
-		t.Error("* does not match")
-	}
-	if _, ok := FindNetworkPlugin("calico"); !ok {
-		t.Error("calico is not there")
+	for _, p := range components.Plugins() {
+		if p.RemovedIn != "" && mustVersion(plugins[p.Name].Gone) != mustVersion(p.RemovedIn) {
+			t.Errorf("plugin %s went in %s here, in %s in components", p.Name, plugins[p.Name].Gone, p.RemovedIn)
+		}
 	}
 }
 
