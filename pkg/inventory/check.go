@@ -164,10 +164,10 @@ func (c *checker) report(severity Severity, pos Position, fix, format string, ar
 
 // first is the host whose variables count for the whole cluster, nil without one.
 func (c *checker) first() *Host {
-	if cluster := c.view.Cluster(); len(cluster) > 0 {
-		return cluster[0]
+	if len(c.view.cluster) == 0 {
+		return nil
 	}
-	return nil
+	return c.view.cluster[0]
 }
 
 // variable looks up a variable of the whole cluster that is a known scalar.
@@ -232,7 +232,7 @@ func checkEncrypted(c *checker) {
 func checkUnusedFiles(c *checker) {
 	for _, file := range c.inv.UnusedVarFiles {
 		name := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(lastElement(file), ".yml"), ".yaml"), ".json")
-		if slices.Contains(dynamicGroupNames(), name) && len(c.view.Cluster()) > 0 {
+		if slices.Contains(dynamicGroupNames(), name) && len(c.view.cluster) > 0 {
 			continue // Kubespray makes the group
 		}
 		fix := "rename it after a group or a host, or remove it"

@@ -98,7 +98,7 @@ func checkPodRange(c *checker) {
 		c.report(SeverityError, c.pos(d.NodePrefix.Variable), "write a number of bits, such as 24", "kube_network_node_prefix is %q", d.NodePrefix.Value)
 		return
 	}
-	nodes := len(c.view.Cluster())
+	nodes := len(c.view.cluster)
 	spare := bitsPerNode - pods.Bits()
 	if spare < 0 || spare < bits.Len(uint(nodes-1)) {
 		room := 0
@@ -169,7 +169,7 @@ func (c *checker) pluginNames() string {
 func checkStrictARP(c *checker) {
 	d := c.declared
 	ipvs := d.KubeProxyMode.Known() && d.KubeProxyMode.Value == "ipvs" || d.KubeProxyMode.State == NotDeclared
-	if !ipvs || d.KubeProxy.Known() && !d.KubeProxy.True() || c.on("kube_proxy_strict_arp") {
+	if !ipvs || d.NoKubeProxy.True() || c.on("kube_proxy_strict_arp") {
 		return
 	}
 	if v, _, known := c.variable("kube_proxy_strict_arp"); !known && v.Name != "" {

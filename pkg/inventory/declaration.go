@@ -120,7 +120,7 @@ type Declaration struct {
 	NetworkPlugin  Setting `json:"networkPlugin"`  // see NetworkPlugins
 	Multus         Setting `json:"multus"`         // true or false
 	KubeProxyMode  Setting `json:"kubeProxyMode"`  // iptables, ipvs or nftables
-	KubeProxy      Setting `json:"kubeProxy"`      // true, or false if removed or replaced; Variable says by what
+	NoKubeProxy    Setting `json:"noKubeProxy"`    // true if kube-proxy is removed or replaced; Variable says by what
 	ContainerRun   Setting `json:"containerRun"`   // container_manager: docker, crio or containerd
 	EtcdDeployment Setting `json:"etcdDeployment"` // host, docker or kubeadm
 
@@ -157,7 +157,7 @@ func Declare(inv *Inventory, release string) *Declaration {
 func (d *Declaration) Settings() []Setting {
 	return []Setting{
 		d.KubeVersion, d.NetworkPlugin, d.Multus, d.ServiceCIDR, d.PodCIDR, d.NodePrefix, d.IPv6, d.ServiceCIDR6, d.PodCIDR6,
-		d.DNSDomain, d.KubeProxyMode, d.KubeProxy, d.ContainerRun, d.EtcdDeployment,
+		d.DNSDomain, d.KubeProxyMode, d.NoKubeProxy, d.ContainerRun, d.EtcdDeployment,
 	}
 }
 
@@ -288,7 +288,7 @@ func (d *declarer) settings(out *Declaration) {
 	out.DNSDomain = d.dnsDomain()
 	out.NetworkPlugin, out.Multus = d.setting("kube_network_plugin"), d.flag("kube_network_plugin_multus")
 	out.KubeProxyMode = d.setting("kube_proxy_mode")
-	out.KubeProxy = d.kubeProxy(out.NetworkPlugin)
+	out.NoKubeProxy = d.noKubeProxy(out.NetworkPlugin)
 	out.ContainerRun = d.setting("container_manager")
 	out.EtcdDeployment = d.etcdDeployment()
 }
@@ -310,16 +310,16 @@ func (d *declarer) dnsDomain() Setting {
 	return d.setting("cluster_name")
 }
 
-// kubeProxy finds out whether kube-proxy is installed: not if it is removed, or if the network plugin
-// does its work.
-func (d *declarer) kubeProxy(plugin Setting) Setting {
+// noKubeProxy finds out whether kube-proxy is left out: because it is removed, or because the network
+// plugin does its work.
+func (d *declarer) noKubeProxy(plugin Setting) Setting {
 	const remove = "kube_proxy_remove"
 	removed := asBool(d.variable(d.first, remove))
 	if removed.State != NotDeclared && (!removed.Known() || removed.True()) {
-		return negate(removed)
+		return removed
 	}
 	if !plugin.Known() {
-		return Setting{Variable: "kube_network_plugin", State: NotDeclared}
+		return Setting{Variable: remove, State: NotDeclared}
 	}
 	if p, ok := FindNetworkPlugin(plugin.Value); ok && p.ReplacesKubeProxy != "" {
 		replaced := d.variable(d.first, p.ReplacesKubeProxy)
@@ -327,20 +327,13 @@ func (d *declarer) kubeProxy(plugin Setting) Setting {
 			replaced.Value = "true"
 		}
 		if replaced = asBool(replaced); replaced.State != NotDeclared && (!replaced.Known() || replaced.True()) {
-			return negate(replaced)
+			return replaced
 		}
 	}
 	if removed.State == Declared {
-		return negate(removed)
+		return removed
 	}
-	return Setting{Variable: remove, State: Default, Value: "true", Source: "default of every Kubespray release"}
-}
-
-func negate(s Setting) Setting {
-	if s.Known() {
-		s.Value = strconv.FormatBool(!s.True())
-	}
-	return s
+	return Setting{Variable: remove, State: Default, Value: "false", Source: "default of every Kubespray release"}
 }
 
 func (d *declarer) etcdDeployment() Setting {

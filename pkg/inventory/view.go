@@ -57,6 +57,7 @@ type View struct {
 	release string
 	extra   map[*Host][]*Group // the groups that the release adds
 	groups  map[*Host][]*Group // with those of the inventory, in the order of their precedence
+	cluster []*Host
 }
 
 // View returns the inventory as seen by a Kubespray release, such as v2.31.0; "" stands for the release
@@ -74,6 +75,7 @@ func (inv *Inventory) View(release string) *View {
 	for h := range v.extra {
 		v.groups[h] = v.order(h)
 	}
+	v.cluster = unique(slices.Concat(v.ControlPlane(), v.Nodes(), v.CalicoRR(), v.hostsOf(groupCluster, oldCluster)))
 	return v
 }
 
@@ -142,11 +144,8 @@ func (v *View) Etcd() []*Host {
 	return v.ControlPlane()
 }
 
-// Cluster returns every host that becomes a node of Kubernetes.
-func (v *View) Cluster() []*Host {
-	hosts := slices.Concat(v.ControlPlane(), v.Nodes(), v.CalicoRR(), v.hostsOf(groupCluster, oldCluster))
-	return unique(hosts)
-}
+// Cluster returns every host that becomes a node of Kubernetes, the control plane first.
+func (v *View) Cluster() []*Host { return slices.Clone(v.cluster) }
 
 func (v *View) hostsOf(names ...string) []*Host {
 	var hosts []*Host
