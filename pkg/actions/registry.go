@@ -7,6 +7,8 @@ func All() []Action {
 	return []Action{
 		labelNodes(),
 		status(),
+		inventoryShow(),
+		inventoryCheck(),
 		createPod(),
 		createService(),
 		createNamespace(),

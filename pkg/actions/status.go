@@ -11,6 +11,7 @@ import (
 
 	"github.com/kubectl-lab/kubectl-lab/pkg/checks"
 	"github.com/kubectl-lab/kubectl-lab/pkg/document"
+	"github.com/kubectl-lab/kubectl-lab/pkg/inventory"
 )
 
 func status() Action {
@@ -19,16 +20,22 @@ func status() Action {
 		Short: "Check whether the installation is whole",
 		Long: `Checks every component of the cluster, from the API server to the add-ons, and says for each finding what to do next.
 
+With --inventory, what a Kubespray inventory declares is compared with what runs: hosts, roles, addresses, versions, ranges, plugins, add-ons. --save-inventory keeps the declaration (no secrets) in a ConfigMap of the cluster; later calls compare with it, without the files. With --pre, the inventory itself is checked, before there is a cluster. With --install-log, the log of a running or ended Kubespray run tells how far it is.
+
 What you may not read is skipped, with the permission that is missing; it is never taken for healthy.
 
 The exit code is 0 if nothing is broken (warnings are allowed), 1 if something is, 2 if the command line is wrong, and 3 if the cluster could not be asked.`,
-		Group: GroupLook,
+		Group:  GroupLook,
+		Effect: Writes, // --save-inventory alone; see Effect
 		Examples: []Example{
 			{"Check everything", "status"},
 			{"Show only what is wrong", "status --short"},
 			{"Check the nodes and DNS", "status --category nodes,dns"},
 			{"Wait until a new cluster is whole", "status --wait --timeout 10m"},
 			{"List the checks", "status --list-checks"},
+			{"Compare the cluster with its Kubespray inventory", "status --inventory inventory/mycluster"},
+			{"Check an inventory before installing", "status --pre --inventory inventory/mycluster"},
+			{"Follow a Kubespray run", "status --install-log ansible.log -f"},
 		},
 		New: func() Options { return &StatusOptions{} },
 	}
@@ -39,6 +46,9 @@ const defaultStatusTimeout = 5 * time.Minute
 
 // StatusOptions are the options of "status".
 type StatusOptions struct {
+	DryRunFlag
+	inventoryFlags
+	installLogFlags
 	// Wait goes on asking while something is broken that may mend itself.
 	Wait bool
 	// Timeout ends the waiting.
@@ -49,6 +59,12 @@ type StatusOptions struct {
 	ListChecks bool
 	// Short leaves out what is well.
 	Short bool
+	// Inventory is the inventory to compare with; empty means the saved one.
+	Inventory string
+	// Pre checks the inventory alone, before there is a cluster.
+	Pre bool
+	// SaveInventory keeps the declaration in the cluster.
+	SaveInventory bool
 
 	timeoutGiven func() bool
 }
@@ -60,6 +76,13 @@ func (o *StatusOptions) Bind(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&o.Categories, "category", nil, "check these categories only: "+strings.Join(categoryNames(), ", "))
 	fs.BoolVar(&o.ListChecks, "list-checks", false, "list the checks and run none")
 	fs.BoolVar(&o.Short, "short", false, "show only what is not well")
+	fs.StringVar(&o.Inventory, "inventory", "", "compare the cluster with this Kubespray inventory, a file or a folder")
+	fs.BoolVar(&o.Pre, "pre", false, "with --inventory: check the inventory itself, before there is a cluster")
+	fs.BoolVar(&o.SaveInventory, "save-inventory", false, "with --inventory: keep what it declares in the cluster, for later calls without the files")
+	o.bindInventory(fs)
+	o.bindInstallLog(fs)
+	o.BindDryRun(fs)
+	TerminalOnly(fs, "inventory", "pre", "save-inventory", "dry-run")
 	o.timeoutGiven = func() bool { return fs.Changed("timeout") }
 }
 
@@ -79,6 +102,11 @@ func (o *StatusOptions) Validate() error {
 	if _, err := checks.Select(checks.All(), o.Categories); err != nil {
 		return UsageErrorf("--category: %v", err)
 	}
+	for _, validate := range []func() error{o.ValidateDryRun, o.validateModes, o.validateInventory, o.validateInstallLog} {
+		if err := validate(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case o.Timeout <= 0:
 		return UsageErrorf("--timeout must be longer than 0, not %s", o.Timeout)
@@ -90,8 +118,43 @@ func (o *StatusOptions) Validate() error {
 	return nil
 }
 
+// validateModes refuses flags that belong to different questions.
+func (o *StatusOptions) validateModes() error {
+	switch {
+	case o.Log != "" && (o.Inventory != "" || o.Pre || o.Wait || o.ListChecks || len(o.Categories) > 0):
+		return UsageErrorf("--install-log only reads the log: leave out the flags for checks and inventories")
+	case o.Pre && o.Inventory == "":
+		return UsageErrorf("--pre checks an inventory: add --inventory PATH")
+	case o.SaveInventory && o.Inventory == "":
+		return UsageErrorf("--save-inventory keeps what an inventory declares: add --inventory PATH")
+	case o.Pre && (o.Wait || o.SaveInventory || o.ListChecks || len(o.Categories) > 0):
+		return UsageErrorf("--pre asks no cluster: leave out --wait, --save-inventory, --list-checks and --category")
+	case o.DryRunStrategy() != DryRunNone && !o.SaveInventory:
+		return UsageErrorf("--dry-run is for --save-inventory: nothing else is written")
+	}
+	return nil
+}
+
+// Effect implements Effecter: only --save-inventory writes.
+func (o *StatusOptions) Effect() Effect {
+	if o.SaveInventory && o.DryRunStrategy() == DryRunNone {
+		return Writes
+	}
+	return Reads
+}
+
 // Run implements Options.
 func (o *StatusOptions) Run(ctx context.Context, env *Env) (Result, error) {
+	switch {
+	case o.Log != "":
+		return o.runInstallLog(ctx, env)
+	case o.Pre:
+		return checkInventory(ctx, env, o.Inventory, o.inventoryFlags)
+	}
+	return o.runChecks(ctx, env)
+}
+
+func (o *StatusOptions) runChecks(ctx context.Context, env *Env) (Result, error) {
 	selected, err := checks.Select(checks.All(), o.Categories)
 	if err != nil {
 		return nil, err
@@ -99,14 +162,24 @@ func (o *StatusOptions) Run(ctx context.Context, env *Env) (Result, error) {
 	if o.ListChecks {
 		return newCheckList(selected), nil
 	}
+	declared, err := o.declaration(ctx, env)
+	if err != nil {
+		return nil, err
+	}
 	source, err := checkSource(env.Cluster)
 	if err != nil {
 		return nil, err
 	}
+	var saved []Change
+	if o.SaveInventory {
+		if saved, err = saveDeclaration(ctx, source.Kubernetes, declared, o.DryRunStrategy()); err != nil {
+			return nil, err
+		}
+	}
 	runner := checks.Runner{
 		Checks:   selected,
 		Source:   source,
-		Config:   checks.Config{Now: env.Time, Explain: func(err error) string { return Explain(err).Message }},
+		Config:   checks.Config{Now: env.Time, Explain: func(err error) string { return Explain(err).Message }, Declared: declared},
 		Observer: &statusObserver{env: env, short: o.Short},
 	}
 	if o.Wait {
@@ -114,10 +187,23 @@ func (o *StatusOptions) Run(ctx context.Context, env *Env) (Result, error) {
 	}
 	report, err := runner.Run(ctx)
 	result := newStatusResult(report, o.Short)
+	result.saved, result.dryRun = saved, o.DryRunStrategy()
 	if err != nil {
 		return result, err
 	}
 	return result, unreachable(report.Unreachable)
+}
+
+// declaration is what --inventory declares; nil without it.
+func (o *StatusOptions) declaration(ctx context.Context, env *Env) (*inventory.Declaration, error) {
+	if o.Inventory == "" {
+		return nil, nil
+	}
+	inv, err := loadInventory(ctx, env, o.Inventory)
+	if err != nil {
+		return nil, err
+	}
+	return inventory.Declare(inv, o.Release), nil
 }
 
 // unreachable is the error of a cluster that could not be asked; nil if it could. Whatever the
@@ -193,7 +279,9 @@ type StatusResult struct {
 	Summary checks.Summary  `json:"summary"`
 	Checks  []checks.Result `json:"checks"`
 
-	short bool
+	short  bool
+	saved  []Change
+	dryRun DryRun
 }
 
 // StatusVerdict is what all checks together say.
@@ -223,7 +311,14 @@ func statusVerdict(report *checks.Report, sum checks.Summary) StatusVerdict {
 	return StatusHealthy
 }
 
+// Changes implements Changer: what --save-inventory wrote.
+func (r *StatusResult) Changes() []Change { return r.saved }
+
+// newStatusResult leaves out the comparison with an inventory if there is none.
 func newStatusResult(report *checks.Report, short bool) *StatusResult {
+	report = &checks.Report{Unreachable: report.Unreachable, Results: slices.DeleteFunc(slices.Clone(report.Results), func(c checks.Result) bool {
+		return c.Category == checks.CategoryInventory && (c.Absent || c.Status == checks.StatusPending)
+	})}
 	summary := report.Summary()
 	return &StatusResult{
 		Header:  NewHeader("StatusResult"),
@@ -249,6 +344,12 @@ func (r *StatusResult) Document() *document.Document {
 		if verdicts := r.verdicts(category); len(verdicts) > 0 {
 			doc.Add(document.Heading{Text: category.Title()}, verdicts)
 		}
+		if category == checks.CategoryInventory {
+			r.addComparisons(doc)
+		}
+	}
+	if len(r.saved) > 0 {
+		doc.Add(ChangeVerdicts(r.saved, r.dryRun))
 	}
 	if missing := r.missingPermissions(); missing != "" {
 		doc.Add(document.Note{Tone: document.Warning, Text: missing})

@@ -32,6 +32,7 @@ const (
 	CategoryAddons       Category = "addons"
 	CategoryAccess       Category = "access"
 	CategoryLimits       Category = "limits"
+	CategoryInventory    Category = "inventory"
 )
 
 // Categories lists the categories in the order in which they are shown.
@@ -39,6 +40,7 @@ func Categories() []Category {
 	return []Category{
 		CategoryAPI, CategoryControlPlane, CategoryNodes, CategoryNetwork, CategoryDNS,
 		CategoryStorage, CategoryWorkloads, CategoryAddons, CategoryAccess, CategoryLimits,
+		CategoryInventory,
 	}
 }
 

@@ -15,6 +15,7 @@ func All() []Check {
 	for _, group := range [][]Check{
 		apiChecks(), controlPlaneChecks(), nodeChecks(), networkChecks(), dnsChecks(), storageChecks(),
 		workloadChecks(), addonChecks(), accessChecks(), limitChecks(),
+		inventoryChecks(),
 	} {
 		all = append(all, group...)
 	}
@@ -106,3 +107,4 @@ func bindings(s *Snapshot) anyRead      { return s.bindings }
 func adminAccount(s *Snapshot) anyRead  { return s.adminUser }
 func tokens(s *Snapshot) anyRead        { return s.tokens }
 func mayForward(s *Snapshot) anyRead    { return s.mayForward }
+func declaration(s *Snapshot) anyRead   { return s.declared }

@@ -16,6 +16,8 @@ import (
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
+
+	"github.com/kubectl-lab/kubectl-lab/pkg/inventory"
 )
 
 // Source is how the cluster is reached.
@@ -37,6 +39,8 @@ type Config struct {
 	Now func() time.Time
 	// Explain words an error of the API machinery for users; nil means err.Error.
 	Explain func(error) string
+	// Declared is what the inventory declares; nil means what was saved in the cluster, if anything.
+	Declared *inventory.Declaration
 	// Patience is how long pods, claims, load balancers and requests may be on their way before
 	// somebody should look; 0 means five minutes, half of a Deployment's default
 	// progressDeadlineSeconds.
@@ -105,10 +109,15 @@ type Snapshot struct {
 	serviceCIDRs   *read[[]string]
 	ingressClasses *read[[]ingressClass]
 
-	bindings    *read[[]rbacv1.ClusterRoleBinding]
-	adminUser   *read[bool]
-	tokens      *read[[]Object]
-	mayForward  *read[bool]
+	bindings   *read[[]rbacv1.ClusterRoleBinding]
+	adminUser  *read[bool]
+	tokens     *read[[]Object]
+	mayForward *read[bool]
+
+	declared *read[*inventory.Declaration]
+	ipPools  *read[[]string]
+	flannel  *read[string]
+
 	allReadings []anyRead
 }
 
@@ -132,6 +141,7 @@ func NewSnapshot(source Source, cfg Config) *Snapshot {
 	s.readConfigs()
 	s.readStorage()
 	s.readAccess()
+	s.readDeclared(cfg.Declared)
 	return s
 }
 
