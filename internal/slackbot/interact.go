@@ -48,6 +48,7 @@ func (d *decision) handlers() map[string]func(context.Context) error {
 		actionApprove: d.approve,
 		actionDeny:    d.deny,
 		actionStop:    d.stop,
+		actionRevoke:  d.revoke,
 	}
 }
 
@@ -261,7 +262,9 @@ func (d *decision) mayApprove(ctx context.Context) error {
 		return err
 	}
 	if s.command.effect() == actions.RevealsSecret {
-		return s.mayReveal(ctx)
+		if err := s.mayReveal(ctx); err != nil {
+			return err
+		}
 	}
 	_, err = s.rehearse(ctx)
 	if forbidden, ok := actions.DenialOf(err); ok {
@@ -347,7 +350,7 @@ func (d *decision) resume(ctx context.Context, approver string) error {
 
 // resumed runs a confirmed command, unless it would now do something else than was shown.
 func (s *session) resumed(ctx context.Context, e entry) reply {
-	if s.command.effect() == actions.RevealsSecret {
+	if s.command.effect() == actions.RevealsSecret && e.digest == "" {
 		return s.reveal(ctx)
 	}
 	p, err := s.rehearse(ctx)
@@ -360,6 +363,9 @@ func (s *session) resumed(ctx context.Context, e entry) reply {
 		note := document.Note{Tone: document.Warning, Text: "Something changed meanwhile. This is what would happen now:"}
 		doc.Blocks = append([]document.Block{note}, doc.Blocks...)
 		return s.ask(ctx, doc, need, p.digest())
+	}
+	if s.command.effect() == actions.RevealsSecret {
+		return s.reveal(ctx)
 	}
 	return s.run(ctx)
 }
