@@ -72,7 +72,7 @@ func (p *program) command() *cobra.Command {
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
 	}
-	root.AddCommand(p.runCommand(), p.checkCommand(), p.rbacCommand(), p.versionCommand())
+	root.AddCommand(p.runCommand(), p.checkCommand(), p.rbacCommand(), p.playgroundCommand(), p.versionCommand())
 	return root
 }
 

@@ -37,7 +37,7 @@ func (s *session) preview(ctx context.Context) reply {
 // refused answers a command of which the rehearsal showed that it would fail, in whole or in part.
 func (s *session) refused(p *rehearsal, err error) reply {
 	doc := s.resultDocument(p.result, p.watch)
-	doc.Add(errorDocument(s.explain(err)).Blocks...)
+	s.addError(doc, p.result, err)
 	doc.Add(document.Note{Tone: document.Info, Text: "This was a dry run: nothing was changed."})
 	s.audit.reason = actions.Explain(s.explain(err)).Message
 	return reply{message: s.show(doc, true), outcome: outcomeOf(p.result, err)}

@@ -45,6 +45,9 @@ func placeOf(r *request, public bool, now time.Time) *place {
 		Direct:  r.direct,
 		Public:  public || r.kind != kindSlash,
 	}
+	if p.Channel == "" {
+		p.Channel = r.user // a button of the App Home; Slack takes a person for their direct messages
+	}
 	p.use(r, now)
 	return p
 }

@@ -265,14 +265,21 @@ func (s *session) run(ctx context.Context) reply {
 	result, watch, err := s.execute(ctx, s.command, s.place)
 	s.audit.objects = touched(result)
 	doc := s.resultDocument(result, watch)
-	if err != nil {
-		doc.Add(errorDocument(s.explain(err)).Blocks...)
-	}
+	s.addError(doc, result, err)
 	out := reply{message: s.show(doc, false), outcome: outcomeOf(result, err)}
 	if err != nil {
 		s.audit.reason = actions.Explain(s.explain(err)).Message
 	}
 	return out
+}
+
+// addError appends an error, unless the result shows it already: with each object that failed.
+func (s *session) addError(doc *document.Document, result actions.Result, err error) {
+	var partial *actions.PartialError
+	if _, shown := result.(actions.Changer); err == nil || shown && errors.As(err, &partial) {
+		return
+	}
+	doc.Add(errorDocument(s.explain(err)).Blocks...)
 }
 
 // resultDocument is everything that a run had to say.
