@@ -131,27 +131,21 @@ func (p parser) firstWords() []string {
 	return slices.Compact(names)
 }
 
-// flags are what may stand behind a verb in Slack: the verb's own flags, except those that make
-// sense in a terminal only, and three common ones. There is no flag that says which server to ask,
-// with which credentials, or as whom.
+// flags are what may stand behind a verb in Slack: the verb's own flags, of which those that make
+// sense in a terminal only are refused, and three common ones. There is no flag that says which server
+// to ask, with which credentials, or as whom.
 type flags struct {
-	command  *command
-	set      *pflag.FlagSet
-	terminal []string // the names of the flags left out
+	command *command
+	set     *pflag.FlagSet
 }
 
 func newFlags(c *command) *flags {
 	f := &flags{command: c, set: pflag.NewFlagSet(c.action.Words, pflag.ContinueOnError)}
 	f.set.SortFlags = false
 	f.set.Usage = func() {}
-	own := pflag.NewFlagSet(c.action.Words, pflag.ContinueOnError)
-	c.options.Bind(own)
-	own.VisitAll(func(flag *pflag.Flag) {
-		if actions.IsTerminalOnly(flag) {
-			f.terminal = append(f.terminal, flag.Name)
-			return
-		}
-		f.set.AddFlag(flag)
+	c.options.Bind(f.set)
+	f.set.VisitAll(func(flag *pflag.Flag) {
+		flag.Hidden = flag.Hidden || actions.IsTerminalOnly(flag)
 	})
 	if !c.action.Local {
 		f.set.StringVarP(&c.namespace, "namespace", "n", "", "the namespace; default: the channel's")
@@ -165,7 +159,7 @@ func (f *flags) parse(words []string) error {
 	err := f.set.Parse(words)
 	switch {
 	case err == nil:
-		return nil
+		return f.refuseTerminal()
 	case errors.Is(err, pflag.ErrHelp):
 		return &helpWanted{words: f.command.action.Path()}
 	}
@@ -174,6 +168,21 @@ func (f *flags) parse(words []string) error {
 		f.explainUnknown(e, name)
 	}
 	return e
+}
+
+// refuseTerminal refuses the flags that make sense in a terminal only.
+func (f *flags) refuseTerminal() error {
+	var refused error
+	f.set.Visit(func(flag *pflag.Flag) {
+		if actions.IsTerminalOnly(flag) {
+			refused = &actions.Error{
+				Message: fmt.Sprintf("--%s works in a terminal only", flag.Name),
+				Hint:    "run it there: kubectl lab " + f.command.verb(),
+				Code:    actions.ExitUsage,
+			}
+		}
+	})
+	return refused
 }
 
 // unknownFlag is the name of the flag that an error of pflag is about, if it is about an unknown one.
@@ -186,13 +195,12 @@ func unknownFlag(err error) string {
 }
 
 func (f *flags) explainUnknown(e *actions.Error, name string) {
-	if slices.Contains(f.terminal, name) {
-		e.Message = fmt.Sprintf("--%s works in a terminal only", name)
-		e.Hint = "run it there: kubectl lab " + f.command.verb()
-		return
-	}
 	var names []string
-	f.set.VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
+	f.set.VisitAll(func(flag *pflag.Flag) {
+		if !flag.Hidden {
+			names = append(names, flag.Name)
+		}
+	})
 	if meant := suggest.Closest(name, names); meant != "" {
 		e.Hint = "did you mean: --" + meant
 	}

@@ -84,7 +84,12 @@ func (p *rehearsal) unchanged() bool {
 func (p *rehearsal) digest() string {
 	h := sha256.New()
 	for _, c := range p.changes {
-		fmt.Fprintf(h, "%s/%s %s %s\n%s\n", c.Object.Namespace, c.Object, c.Outcome, c.Message, diff(c))
+		fmt.Fprintf(h, "%s/%s %s %s\n", c.Object.Namespace, c.Object, c.Outcome, c.Message)
+		for line := range strings.Lines(diff(c)) {
+			if line[0] == '+' || line[0] == '-' { // what stands around the change may change
+				fmt.Fprint(h, line)
+			}
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:12])
 }

@@ -325,7 +325,7 @@ func (d *decision) take(ctx context.Context, approver string) (*session, error) 
 	s.audit.approver = approver
 	changing, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	err = d.record.change(changing, stateRunning, func(e *entry) { e.place, e.expires = s.place, d.entry.expires })
+	err = d.claim(changing, s.place)
 	switch {
 	case errors.Is(err, errLost):
 		return nil, &actions.Error{Message: "somebody was faster: this is decided already", Code: actions.ExitFailed}
@@ -336,6 +336,25 @@ func (d *decision) take(ctx context.Context, approver string) (*session, error) 
 	d.bot.running[d.entry.name] = s.job
 	d.bot.mu.Unlock()
 	return s, nil
+}
+
+// claim moves the record from waiting to running. A change that leaves it waiting, such as the note of
+// where its preview stands, is no decision, and claim tries again.
+func (d *decision) claim(ctx context.Context, at *place) error {
+	const attempts = 5
+	for range attempts {
+		err := d.record.change(ctx, stateRunning, func(e *entry) { e.place = at })
+		if !errors.Is(err, errLost) {
+			return err
+		}
+		if err := d.record.refresh(ctx); err != nil {
+			return err
+		}
+		if d.record.entry().state != stateWaiting {
+			return errLost
+		}
+	}
+	return errLost
 }
 
 // resume runs the command that was confirmed.

@@ -35,6 +35,9 @@ var shared struct {
 }
 
 func TestMain(m *testing.M) {
+	if encoded := os.Getenv(envProcess); encoded != "" {
+		os.Exit(runProcess(encoded))
+	}
 	code := m.Run()
 	if shared.cluster != nil {
 		if err := shared.cluster.Stop(); err != nil {

@@ -131,10 +131,19 @@ func (s *session) causeOf(ctx context.Context, err error, timeout time.Duration)
 		e.Message = fmt.Sprintf("timed out after %s", timeout)
 		e.Hint = "is the cluster well? kubectl lab status; or raise timeouts in labbot's configuration"
 	default:
-		e.Message = "interrupted: " + errShutdown.Error()
-		e.Hint = "run the command again"
+		return interrupted(e.Err)
 	}
 	return e
+}
+
+// interrupted says that the bot stops.
+func interrupted(cause error) error {
+	return &actions.Error{
+		Message: "interrupted: " + errShutdown.Error(),
+		Hint:    "run the command again",
+		Code:    actions.ExitFailed,
+		Err:     errors.Join(errShutdown, cause),
+	}
 }
 
 // setStop lets the Cancel button end the job.

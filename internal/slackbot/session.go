@@ -28,16 +28,33 @@ func (b *Bot) worker(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			b.workOff(ctx)
 			return
 		case j := <-b.queue:
-			b.metrics.queued.Dec()
-			b.metrics.running.Inc()
-			b.work(ctx, j)
-			b.metrics.running.Dec()
-			<-b.slots
-			b.busy.Done()
+			b.workOn(ctx, j)
 		}
 	}
+}
+
+// workOff answers the jobs that still wait when the bot stops.
+func (b *Bot) workOff(ctx context.Context) {
+	for {
+		select {
+		case j := <-b.queue:
+			b.workOn(ctx, j)
+		default:
+			return
+		}
+	}
+}
+
+func (b *Bot) workOn(ctx context.Context, j *job) {
+	b.metrics.queued.Dec()
+	b.metrics.running.Inc()
+	b.work(ctx, j)
+	b.metrics.running.Dec()
+	<-b.slots
+	b.busy.Done()
 }
 
 // work serves one job. A mistake in the program ends the job, not the bot.
@@ -126,6 +143,9 @@ func (s *session) guarded(ctx context.Context, step func(context.Context) reply)
 
 // serve finds out who wants what and does it.
 func (s *session) serve(ctx context.Context) reply {
+	if ctx.Err() != nil {
+		return s.fail(interrupted(context.Cause(ctx)))
+	}
 	if err := s.record(ctx); err != nil {
 		return s.fail(err)
 	}

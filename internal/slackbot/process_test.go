@@ -1,0 +1,114 @@
+package slackbot
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/kubectl-lab/kubectl-lab/internal/fakeslack"
+	"github.com/kubectl-lab/kubectl-lab/pkg/actions"
+)
+
+// envProcess makes the test binary a bot: a process of its own, which a test can kill or weigh.
+const envProcess = "LABBOT_TEST_PROCESS"
+
+// processOptions are what such a bot is given.
+type processOptions struct {
+	Config, Kubeconfig, Namespace, SlackAPI string
+	BotToken, AppToken                      string
+}
+
+// runProcess is the main function of such a bot.
+func runProcess(encoded string) int {
+	debug.SetMemoryLimit(48 << 20) // as cmd/labbot does
+	var p processOptions
+	if err := json.Unmarshal([]byte(encoded), &p); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	bot, err := New(Options{
+		ConfigPath: p.Config, Kubeconfig: p.Kubeconfig, Namespace: p.Namespace, SlackAPI: p.SlackAPI,
+		Secrets: Secrets{BotToken: p.BotToken, AppToken: p.AppToken},
+		Actions: scripted(), Build: actions.BuildInfo{Version: "v0.0.0-test"},
+		Log: slog.New(slog.NewJSONHandler(os.Stderr, nil)), Audit: os.Stdout,
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	if err := bot.Run(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// startProcess runs a bot in a process of its own.
+func (s *stage) startProcess() *exec.Cmd {
+	s.t.Helper()
+	encoded, err := json.Marshal(processOptions{
+		Config: s.path, Kubeconfig: s.kubeconfig, Namespace: s.records, SlackAPI: s.APIURL(),
+		BotToken: s.Team().BotToken(), AppToken: s.AppToken(),
+	})
+	must(s.t, err)
+	self, err := os.Executable()
+	must(s.t, err)
+	command := exec.CommandContext(s.ctx, self)
+	command.Env = append(os.Environ(), envProcess+"="+string(encoded))
+	command.Stdout, command.Stderr = s.audit, s.log
+	before := len(s.Sockets())
+	must(s.t, command.Start())
+	s.t.Cleanup(func() {
+		_ = command.Process.Kill()
+		_ = command.Wait()
+	})
+	ctx, cancel := context.WithTimeout(s.ctx, patient)
+	defer cancel()
+	must(s.t, s.WaitSockets(ctx, before+socketCount))
+	return command
+}
+
+func TestPoint10SmallAfterAThousandCommands(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector's own memory would be weighed")
+	}
+	s := newStage(t, fakeslack.Options{KeepTraffic: 10}, func(s *stage) { s.config.Limits.PerMinute = 1000 })
+	process := s.startProcess()
+	const commands = 1000
+	for i := range commands {
+		in, err := s.alice.Slash(s.room, "/lab", "version")
+		must(t, err)
+		if i%50 == 49 {
+			must(t, in.WaitAck(s.ctx))
+			s.waitAudit(i + 1)
+		}
+	}
+	const most = 64 << 10
+	if kib := residentKiB(t, process.Process.Pid); kib > most {
+		t.Errorf("%d KiB resident after %d commands, want at most %d", kib, commands, most)
+	} else {
+		t.Logf("%d KiB resident after %d commands", kib, commands)
+	}
+}
+
+func residentKiB(t *testing.T, pid int) int {
+	t.Helper()
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	must(t, err)
+	for line := range strings.Lines(string(data)) {
+		if rest, found := strings.CutPrefix(line, "VmRSS:"); found {
+			kib, err := strconv.Atoi(strings.Fields(rest)[0])
+			must(t, err)
+			return kib
+		}
+	}
+	t.Fatal("no VmRSS")
+	return 0
+}

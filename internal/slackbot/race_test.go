@@ -1,0 +1,5 @@
+//go:build race
+
+package slackbot
+
+const raceEnabled = true
