@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -62,6 +63,28 @@ func (s *stage) startProcess() *exec.Cmd {
 	must(s.t, err)
 	command := exec.CommandContext(s.ctx, self)
 	command.Env = append(os.Environ(), envProcess+"="+string(encoded))
+	s.run(command)
+	return command
+}
+
+// startProgram builds labbot and runs it.
+func (s *stage) startProgram() *exec.Cmd {
+	s.t.Helper()
+	binary := filepath.Join(s.t.TempDir(), "labbot")
+	build := exec.CommandContext(s.ctx, "go", "build", "-ldflags=-s -w", "-o", binary, "../../cmd/labbot")
+	if output, err := build.CombinedOutput(); err != nil {
+		s.t.Fatalf("building labbot: %v\n%s", err, output)
+	}
+	command := exec.CommandContext(s.ctx, binary, "run", "--config", s.path, "--kubeconfig", s.kubeconfig,
+		"--namespace", s.records, "--slack-api", s.APIURL(), "--health", "127.0.0.1:0")
+	command.Env = append(os.Environ(), envBotToken+"="+s.Team().BotToken(), envAppToken+"="+s.AppToken())
+	s.run(command)
+	return command
+}
+
+// run starts a bot's process and waits for its connections.
+func (s *stage) run(command *exec.Cmd) {
+	s.t.Helper()
 	command.Stdout, command.Stderr = s.audit, s.log
 	before := len(s.Sockets())
 	must(s.t, command.Start())
@@ -72,15 +95,11 @@ func (s *stage) startProcess() *exec.Cmd {
 	ctx, cancel := context.WithTimeout(s.ctx, patient)
 	defer cancel()
 	must(s.t, s.WaitSockets(ctx, before+socketCount))
-	return command
 }
 
 func TestPoint10SmallAfterAThousandCommands(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector's own memory would be weighed")
-	}
 	s := newStage(t, fakeslack.Options{KeepTraffic: 10}, func(s *stage) { s.config.Limits.PerMinute = 1000 })
-	process := s.startProcess()
+	process := s.startProgram()
 	const commands = 1000
 	for i := range commands {
 		in, err := s.alice.Slash(s.room, "/lab", "version")

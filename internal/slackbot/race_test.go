@@ -1,5 +1,0 @@
-//go:build race
-
-package slackbot
-
-const raceEnabled = true
