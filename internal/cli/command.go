@@ -115,6 +115,7 @@ func (a *app) run(ctx context.Context, in invocation) error {
 	if err != nil {
 		return err
 	}
+	in.prepare(printer)
 	observer := newTerminalObserver(a.terminal)
 	result, runErr := in.options.Run(ctx, a.env(observer))
 	observer.close()
@@ -130,6 +131,16 @@ func (a *app) run(ctx context.Context, in invocation) error {
 		return errBroken
 	}
 	return nil
+}
+
+// prepare tells the options what the printer will do with their result.
+func (in invocation) prepare(p *printer) {
+	if options, ok := in.options.(actions.ObjectsWanter); ok {
+		options.SetObjectsWanted(p.printsObjects())
+	}
+	if options, ok := in.options.(actions.Streamer); ok {
+		options.SetStreaming(!p.printsObjects())
+	}
 }
 
 func (a *app) env(observer actions.Observer) *actions.Env {

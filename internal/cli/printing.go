@@ -107,6 +107,9 @@ type printer struct {
 	delegate printers.ResourcePrinter // nil for this program's own formats
 }
 
+// printsObjects reports whether the format prints objects rather than documents.
+func (p *printer) printsObjects() bool { return p.delegate != nil }
+
 func (p *printer) print(result actions.Result) error {
 	switch {
 	case p.format == formatKubeconfig:

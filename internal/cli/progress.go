@@ -31,6 +31,8 @@ func (o *terminalObserver) Observe(event actions.Event) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch e := event.(type) {
+	case actions.Notice:
+		o.remark(document.Note{Tone: document.Info, Text: e.Text})
 	case actions.Warning:
 		o.warn(e.Text)
 	case actions.Output:
@@ -55,9 +57,13 @@ func (o *terminalObserver) warn(text string) {
 		return
 	}
 	o.warned[text] = true
+	o.remark(document.Note{Tone: document.Warning, Text: "Warning: " + text})
+}
+
+// remark writes a line that stays.
+func (o *terminalObserver) remark(note document.Note) {
 	o.clear()
-	doc := new(document.Document).Add(document.Note{Tone: document.Warning, Text: "Warning: " + text})
-	o.write(doc)
+	o.write(new(document.Document).Add(note))
 }
 
 // step shows one step's progress: on a terminal in place, else as a line when it changes.

@@ -57,10 +57,7 @@ func objectOrList(objects []unstructured.Unstructured) runtime.Object {
 	if len(objects) == 1 {
 		return &objects[0]
 	}
-	list := &unstructured.UnstructuredList{Items: objects}
-	list.SetAPIVersion("v1")
-	list.SetKind("List")
-	return list
+	return objectList(objects)
 }
 
 // succeed records what happened to the object; after is it with the change.

@@ -31,6 +31,8 @@ type Cluster struct {
 	streaming  func() (kubernetes.Interface, error)
 	dynamic    func() (dynamic.Interface, error)
 	metadata   func() (metadata.Interface, error)
+
+	streamingMetadata func() (metadata.Interface, error)
 }
 
 // NewCluster wraps a connection.
@@ -43,6 +45,12 @@ func NewCluster(conn Connection) *Cluster {
 	})
 	c.metadata = sync.OnceValues(func() (metadata.Interface, error) {
 		return newClient(c, metadata.NewForConfig)
+	})
+	c.streamingMetadata = sync.OnceValues(func() (metadata.Interface, error) {
+		return newClient(c, func(cfg *rest.Config) (metadata.Interface, error) {
+			cfg.Timeout = 0
+			return metadata.NewForConfig(cfg)
+		})
 	})
 	return c
 }
@@ -78,6 +86,9 @@ func (c *Cluster) Dynamic() (dynamic.Interface, error) { return c.dynamic() }
 
 // Metadata is the client for objects' metadata alone.
 func (c *Cluster) Metadata() (metadata.Interface, error) { return c.metadata() }
+
+// StreamingMetadata is the client for watches of objects' metadata; only their ctx ends them.
+func (c *Cluster) StreamingMetadata() (metadata.Interface, error) { return c.streamingMetadata() }
 
 func (c *Cluster) newKubernetes(streaming bool) (kubernetes.Interface, error) {
 	return newClient(c, func(cfg *rest.Config) (kubernetes.Interface, error) {

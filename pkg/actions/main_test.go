@@ -189,8 +189,7 @@ func parse(words ...string) (Options, error) {
 		return nil, UsageErrorf("unknown verb %q", words)
 	}
 	options := action.New()
-	flags := pflag.NewFlagSet(action.Words, pflag.ContinueOnError)
-	options.Bind(flags)
+	flags := flagsOf(options)
 	if err := flags.Parse(rest); err != nil {
 		return nil, UsageErrorf("%s", err)
 	}
@@ -198,6 +197,12 @@ func parse(words ...string) (Options, error) {
 		return nil, err
 	}
 	return options, options.Validate()
+}
+
+func flagsOf(options Options) *pflag.FlagSet {
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	options.Bind(flags)
+	return flags
 }
 
 // explained is an error as a person reads it.

@@ -6,7 +6,7 @@ import "github.com/kubectl-lab/kubectl-lab/pkg/document"
 // goroutines and must not block for long.
 type Observer interface{ Observe(Event) }
 
-// Event is a Progress, Warning, Output or Partial.
+// Event is a Progress, Notice, Warning, Output or Partial.
 type Event interface{ event() }
 
 // Progress says how far a step is.
@@ -19,6 +19,9 @@ type Progress struct {
 	Done, Total int
 }
 
+// Notice is a remark that belongs before the Output, such as which of several pods was chosen.
+type Notice struct{ Text string }
+
 // Warning is a remark of the API server, such as the deprecation of a field.
 type Warning struct{ Text string }
 
@@ -29,6 +32,7 @@ type Output struct{ Text string }
 type Partial struct{ Document *document.Document }
 
 func (Progress) event() {}
+func (Notice) event()   {}
 func (Warning) event()  {}
 func (Output) event()   {}
 func (Partial) event()  {}

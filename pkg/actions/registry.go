@@ -5,6 +5,10 @@ import "strings"
 // All lists every action, in the order of the help page within each group.
 func All() []Action {
 	return []Action{
+		create(),
+		deleteObjects(),
+		get(),
+		logs(),
 		labelNodes(),
 		status(),
 		inventoryShow(),

@@ -113,10 +113,29 @@ func Failures(changes []Change, what string) error {
 // ChangeVerdicts shows changes as a checklist.
 func ChangeVerdicts(changes []Change, dryRun DryRun) document.Verdicts {
 	verdicts := make(document.Verdicts, 0, len(changes))
+	several := inSeveralNamespaces(changes)
 	for _, c := range changes {
-		verdicts = append(verdicts, c.verdict(dryRun))
+		v := c.verdict(dryRun)
+		if several {
+			v.Subject += inNamespace(c.Object.Namespace)
+		}
+		verdicts = append(verdicts, v)
 	}
 	return verdicts
+}
+
+// inSeveralNamespaces reports whether names alone do not tell the objects apart.
+func inSeveralNamespaces(changes []Change) bool {
+	first := ""
+	for _, c := range changes {
+		if first == "" {
+			first = c.Object.Namespace
+		}
+		if c.Object.Namespace != "" && c.Object.Namespace != first {
+			return true
+		}
+	}
+	return false
 }
 
 func (c Change) verdict(dryRun DryRun) document.Verdict {

@@ -3,7 +3,9 @@ package actions
 import (
 	"context"
 	"slices"
+	"strings"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -82,4 +84,27 @@ func suggestPods(ctx context.Context, env *Env) []metav1.PartialObjectMetadata {
 
 func coreResource(name string) schema.GroupVersionResource {
 	return schema.GroupVersionResource{Version: "v1", Resource: name}
+}
+
+// suggestMetadata lists the objects of the kind that the arguments name first.
+func suggestMetadata(ctx context.Context, env *Env, args []string) []metav1.PartialObjectMetadata {
+	if len(args) == 0 {
+		return nil
+	}
+	mapper, err := env.Cluster.Getter().ToRESTMapper()
+	if err != nil {
+		return nil
+	}
+	kind, _, _ := strings.Cut(args[0], "/")
+	mapping, err := resolveKind(mapper, kind)
+	if err != nil {
+		return nil
+	}
+	namespace := ""
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		if namespace, _, err = env.Cluster.Namespace(); err != nil {
+			return nil
+		}
+	}
+	return listMetadata(ctx, env, mapping.Resource, namespace)
 }
