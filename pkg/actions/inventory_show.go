@@ -111,11 +111,7 @@ func (r *InventoryShowResult) hosts() document.Table {
 func (r *InventoryShowResult) settings() document.Table {
 	table := document.Table{Columns: []document.Column{{Name: "VARIABLE"}, {Name: "VALUE"}, {Name: "SOURCE"}}}
 	for _, s := range r.Declaration.Settings() {
-		row := settingRow(s)
-		if s == r.Declaration.KubeProxy { // whether it runs; the variable may say so the other way round
-			row[0].Value = "kube-proxy (" + s.Variable + ")"
-		}
-		table.Rows = append(table.Rows, row)
+		table.Rows = append(table.Rows, settingRow(s))
 	}
 	return table
 }

@@ -395,8 +395,9 @@ func compareNetworkPlugin(c *comparer) {
 		}
 	}
 	s := c.declared.NetworkPlugin
-	plugin, known := inventory.FindNetworkPlugin(s.Value)
-	if s.Known() && known && len(plugin.Objects) == 0 { // macvlan, cni, none, custom_cni
+	_, known := inventory.FindNetworkPlugin(s.Value)
+	visible := slices.ContainsFunc(components.Plugins(), func(p components.Plugin) bool { return p.Name == s.Value })
+	if s.Known() && known && !visible { // macvlan, cni, none, custom_cni
 		c.add("kube_network_plugin", s, strings.Join(live, ","), Unknown, s.Value+" leaves no objects of its own in the cluster")
 		return
 	}
@@ -410,8 +411,9 @@ func compareMultus(c *comparer) {
 
 func compareProxy(c *comparer) {
 	runs := hasProxyDaemonSet(c.snapshot) || slices.ContainsFunc(c.snapshot.pods.get(), isProxyPod)
-	c.setting("kube-proxy", c.declared.KubeProxy, strconv.FormatBool(runs), "", equal)
-	if !runs || c.declared.KubeProxy.Known() && !c.declared.KubeProxy.True() {
+	left := c.declared.NoKubeProxy
+	c.setting("no kube-proxy ("+left.Variable+")", left, strconv.FormatBool(!runs), "", equal)
+	if !runs || left.True() {
 		return
 	}
 	mode := ""
@@ -512,13 +514,10 @@ func known(settings ...inventory.Setting) []string {
 // compareAddons calls it a difference if an add-on is declared and not whole, or switched off
 // explicitly and there. What is there without being declared somebody else may have installed.
 func compareAddons(c *comparer) {
-	for _, state := range c.declared.Addons {
-		addon, found := findAddon(state.Name)
-		if !found || len(addon.Objects) == 0 {
-			continue
+	for _, addon := range components.Addons() {
+		if state, declared := c.declared.Addon(addon.ID); declared {
+			c.addon(state, c.snapshot.assemble(placed(addon.Parts, state)).state())
 		}
-		live := c.snapshot.assemble(addonParts(addon, state)).state()
-		c.addon(state, live)
 	}
 }
 
@@ -546,33 +545,18 @@ func (c *comparer) addon(state inventory.AddonState, live string) {
 	c.add(subject, state.Enabled, live, verdict, reason)
 }
 
-func findAddon(name string) (inventory.Addon, bool) {
-	all := inventory.Addons()
-	i := slices.IndexFunc(all, func(a inventory.Addon) bool { return a.Name == name })
-	if i < 0 {
-		return inventory.Addon{}, false
+// placed are an add-on's parts in the namespace that is declared for it, if one is.
+func placed(parts []components.Part, state inventory.AddonState) []components.Part {
+	if state.Namespace.State != inventory.Declared || state.Namespace.Value == "" {
+		return parts
 	}
-	return all[i], true
-}
-
-// addonParts are an add-on's objects as Kubespray installs them, in the namespace that is declared.
-func addonParts(a inventory.Addon, state inventory.AddonState) []components.Part {
-	namespace := a.Namespace
-	if state.Namespace.Known() && state.Namespace.Value != "" {
-		namespace = state.Namespace.Value
-	}
-	var parts []components.Part
-	for _, o := range a.Objects {
-		part := components.Part{Kind: o.Kind, Names: []string{o.Name}, Optional: o.Optional}
-		if o.Kind == "Pod" {
-			part.Kind = components.StaticPod
+	moved := slices.Clone(parts)
+	for i := range moved {
+		if moved[i].Kind != components.CRD {
+			moved[i].Namespaces = []string{state.Namespace.Value}
 		}
-		if o.Kind != components.CRD {
-			part.Namespaces = []string{namespace}
-		}
-		parts = append(parts, part)
 	}
-	return parts
+	return moved
 }
 
 // The states of an add-on.

@@ -128,7 +128,7 @@ func TestInventory(t *testing.T) {
 		},
 		{
 			name: "no kube-proxy", old: "kube_proxy_mode=nftables", new: "kube_proxy_remove=True",
-			id: "inventory-proxy", want: checks.Comparison{Subject: "kube-proxy", Declared: "false", Live: "true", Verdict: checks.Differs, Source: "inventory.ini:25"},
+			id: "inventory-proxy", want: checks.Comparison{Subject: "no kube-proxy (kube_proxy_remove)", Declared: "true", Live: "false", Verdict: checks.Differs, Source: "inventory.ini:25"},
 		},
 		{
 			name: "container runtime", old: "container_manager=containerd", new: "container_manager=crio",

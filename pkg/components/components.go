@@ -1,7 +1,6 @@
 // Package components knows what the parts of an installation look like in the cluster: network
-// plugins and add-ons, by the objects that they are made of, whoever installed them and in whichever
-// version. It is data; pkg/checks looks for the objects. What Kubespray in particular installs, and
-// by which variable, is pkg/inventory's.
+// plugins and add-ons, by the objects that they are made of, and by the Kubespray variables that ask
+// for them. It is data; pkg/checks looks for the objects.
 //
 // Sources: Kubespray's roles (kubernetes-sigs/kubespray, roles/network_plugin and
 // roles/kubernetes-apps) from release-2.7 to v2.31.0, and the projects' own manifests and charts.
