@@ -39,7 +39,7 @@ type Streams struct {
 
 // Run runs the command line and returns its exit code.
 func Run(ctx context.Context, args []string, streams Streams) int {
-	root := newRoot(streams)
+	root := newRoot(streams) //nolint:contextcheck // cobra hands the context to the commands
 	root.SetArgs(args)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)

@@ -123,11 +123,20 @@ func (d Dir) AdminKubeconfig() string { return d.kubeconfig("admin") }
 func (d Dir) kubeconfig(user string) string { return d.path("kubeconfig", user+".conf") }
 func (d Dir) pki(file string) string        { return d.path("pki", file) }
 func (d Dir) setting(file string) string    { return d.path("config", file) }
-func (c *Config) Dir() Dir                  { return c.dir }
-func (c *Config) ControlSocket() string     { return filepath.Join(c.SocketDir, "control.sock") }
-func (c *Config) KubeletSocket() string     { return filepath.Join(c.SocketDir, "kubelet.sock") }
-func (c *Config) APIServerURL() string      { return localURL(c.Ports.APIServer) }
-func localURL(port int) string              { return fmt.Sprintf("https://127.0.0.1:%d", port) }
+
+// Dir returns the cluster's folder.
+func (c *Config) Dir() Dir { return c.dir }
+
+// ControlSocket is where the supervisor listens.
+func (c *Config) ControlSocket() string { return filepath.Join(c.SocketDir, "control.sock") }
+
+// KubeletSocket is where the node simulator listens.
+func (c *Config) KubeletSocket() string { return filepath.Join(c.SocketDir, "kubelet.sock") }
+
+// APIServerURL is the API server's address.
+func (c *Config) APIServerURL() string { return localURL(c.Ports.APIServer) }
+
+func localURL(port int) string { return fmt.Sprintf("https://127.0.0.1:%d", port) }
 
 // ErrNoCluster tells that a folder holds no cluster.
 var ErrNoCluster = errors.New("no cluster")

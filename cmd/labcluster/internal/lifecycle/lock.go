@@ -42,14 +42,14 @@ func tryAcquire(path string) (*lock, error) {
 		return nil, err
 	}
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		file.Close()
+		_ = file.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, errLocked
 		}
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	if !stillThere(file, path) { // the one before removed the cluster
-		file.Close()
+		_ = file.Close()
 		return nil, errLocked
 	}
 	return &lock{file}, nil
@@ -92,4 +92,4 @@ func readHolder(path string) (supervisor.Process, error) {
 }
 
 // release gives the lock back.
-func (l *lock) release() { l.file.Close() }
+func (l *lock) release() { _ = l.file.Close() }

@@ -50,7 +50,7 @@ func WriteLog(ctx context.Context, dir cluster.Dir, component string, tail int, 
 	if err != nil {
 		return err
 	}
-	defer func() { file.Close() }()
+	defer func() { _ = file.Close() }()
 	if err := seekTail(file, tail); err != nil {
 		return err
 	}
@@ -113,6 +113,6 @@ func reopenIfReplaced(file *os.File) (*os.File, error) {
 	if err != nil {
 		return file, err
 	}
-	file.Close()
+	_ = file.Close()
 	return next, nil
 }

@@ -98,7 +98,8 @@ func watchOwner(ctx context.Context, owner *supervisor.Process, end func()) func
 // supervisorProcess is the supervisor as seen by the command that started it.
 type supervisorProcess struct {
 	command *exec.Cmd
-	ended   chan error // gets how it ended, once
+	gone    chan struct{} // closed when it has ended
+	err     error         // how, once it has
 }
 
 // startSupervisor starts the supervisor in a session of its own, so that it survives this process
@@ -124,8 +125,11 @@ func startSupervisor(dir cluster.Dir) (*supervisorProcess, error) {
 	if err := command.Start(); err != nil {
 		return nil, fmt.Errorf("start the supervisor: %w", err)
 	}
-	p := &supervisorProcess{command: command, ended: make(chan error, 1)}
-	go func() { p.ended <- command.Wait() }()
+	p := &supervisorProcess{command: command, gone: make(chan struct{})}
+	go func() {
+		defer close(p.gone)
+		p.err = command.Wait()
+	}()
 	return p, nil
 }
 
@@ -134,7 +138,7 @@ func (p *supervisorProcess) end() {
 	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		_ = p.command.Process.Signal(sig) // fails only if it has ended
 		select {
-		case <-p.ended:
+		case <-p.gone:
 			return
 		case <-time.After(exitTimeout):
 		}

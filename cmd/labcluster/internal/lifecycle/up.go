@@ -213,7 +213,7 @@ func (u *up) start(ctx context.Context) error {
 		return err
 	}
 	u.started = started
-	if err := u.awaitComponents(ctx, started.ended); err != nil {
+	if err := u.awaitComponents(ctx); err != nil {
 		return err
 	}
 	u.config, err = cluster.Load(u.Dir) // the supervisor chose the ports
@@ -231,7 +231,7 @@ func (u *up) prepare() error {
 }
 
 // awaitComponents follows the start, component by component.
-func (u *up) awaitComponents(ctx context.Context, ended chan error) error {
+func (u *up) awaitComponents(ctx context.Context) error {
 	client := supervisor.NewClient(u.config.ControlSocket())
 	reporter := newStartReporter(u.progress)
 	ticker := time.NewTicker(50 * time.Millisecond)
@@ -240,14 +240,13 @@ func (u *up) awaitComponents(ctx context.Context, ended chan error) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case err := <-ended:
-			ended <- err // for undo
-			return fmt.Errorf("the supervisor ended (%v): %s", err, lastLines(u.Dir.LogFile("supervisor")))
+		case <-u.started.gone:
+			return fmt.Errorf("the supervisor ended (%s): %s", describeEnd(u.started.err), lastLines(u.Dir.LogFile("supervisor")))
 		case <-ticker.C:
 		}
 		status, err := client.Status(ctx)
 		if err != nil {
-			continue // not listening yet, or gone: then ended tells
+			continue // not listening yet, or gone
 		}
 		reporter.report(status)
 		switch status.Phase {
@@ -370,6 +369,13 @@ func checkOurs(dir cluster.Dir) error {
 		}
 	}
 	return nil
+}
+
+func describeEnd(err error) string {
+	if err == nil {
+		return "without an error"
+	}
+	return err.Error()
 }
 
 // lastLines returns the end of a log, for an error message.

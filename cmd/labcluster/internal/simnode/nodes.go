@@ -103,23 +103,24 @@ func newNode(place cluster.Node, controlPlane bool) *corev1.Node {
 
 // AwaitReady waits until the cluster's nodes are Ready, and reports how many are, again and again.
 func AwaitReady(ctx context.Context, client kubernetes.Interface, config *cluster.Config, progress func(ready int)) error {
-	var failure error
+	var failure error // it may still come, so it counts only if time runs out
 	err := wait.PollUntilContextCancel(ctx, pollInterval, true, func(ctx context.Context) (bool, error) {
-		// From the API server's cache: thousands of nodes are asked for many times.
-		nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{ResourceVersion: "0"})
-		if failure = err; err != nil {
-			return false, nil // it may still come
-		}
-		ready := countReady(nodes.Items, config.Nodes)
+		var ready int
+		ready, failure = countReady(ctx, client, config.Nodes)
 		progress(ready)
-		return ready == len(config.Nodes), nil
+		return failure == nil && ready == len(config.Nodes), nil
 	})
 	return errors.Join(err, failure)
 }
 
-func countReady(nodes []corev1.Node, names []string) int {
-	isReady := make(map[string]bool, len(nodes))
-	for _, node := range nodes {
+func countReady(ctx context.Context, client kubernetes.Interface, names []string) (int, error) {
+	// From the API server's cache: thousands of nodes are asked for many times.
+	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+	if err != nil {
+		return 0, fmt.Errorf("list the nodes: %w", err)
+	}
+	isReady := make(map[string]bool, len(nodes.Items))
+	for _, node := range nodes.Items {
 		for _, condition := range node.Status.Conditions {
 			if condition.Type == corev1.NodeReady {
 				isReady[node.Name] = condition.Status == corev1.ConditionTrue
@@ -132,5 +133,5 @@ func countReady(nodes []corev1.Node, names []string) int {
 			ready++
 		}
 	}
-	return ready
+	return ready, nil
 }

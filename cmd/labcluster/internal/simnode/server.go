@@ -94,7 +94,7 @@ func (s *Server) Run(ctx context.Context, socket string) error {
 	if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove the old socket: %w", err)
 	}
-	listener, err := net.Listen("unix", socket)
+	listener, err := new(net.ListenConfig).Listen(ctx, "unix", socket)
 	if err != nil {
 		return fmt.Errorf("listen for the API server: %w", err)
 	}
@@ -150,7 +150,7 @@ func (s *Server) proxyHandler() http.Handler {
 			return
 		}
 		if _, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
-			conn.Close()
+			_ = conn.Close()
 			return
 		}
 		deliver(&targetConn{Conn: conn, host: host, port: port})
@@ -191,7 +191,7 @@ func dialLocal(ctx context.Context, host, port string) (func(net.Conn), error) {
 
 func splice(to, from net.Conn) {
 	_, _ = io.Copy(to, from) // either end may hang up
-	to.Close()
+	_ = to.Close()
 }
 
 // targetConn is a connection that knows whom it was meant for.
@@ -231,7 +231,7 @@ func (q *queue) put(conn net.Conn) {
 	select {
 	case q.conns <- conn:
 	case <-q.closed:
-		conn.Close()
+		_ = conn.Close()
 	}
 }
 

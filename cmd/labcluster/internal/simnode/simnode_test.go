@@ -223,7 +223,7 @@ func TestForwardedPort(t *testing.T) {
 func FuzzForwardedPort(f *testing.F) {
 	f.Add([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
 	f.Add([]byte("\x16\x03\x01"))
-	f.Fuzz(func(t *testing.T, input []byte) {
+	f.Fuzz(func(_ *testing.T, input []byte) {
 		_ = answerHTTP(&script{Reader: bytes.NewReader(input)}, "web") // must return
 	})
 }
@@ -236,7 +236,7 @@ func (*script) Close() error                { return nil }
 func FuzzLogOptions(f *testing.F) {
 	f.Add("follow=true&tailLines=3&sinceSeconds=10")
 	f.Add("sinceTime=2026-01-02T03:04:05Z&limitBytes=1")
-	f.Fuzz(func(t *testing.T, text string) {
+	f.Fuzz(func(_ *testing.T, text string) {
 		query, err := url.ParseQuery(text)
 		if err != nil {
 			return

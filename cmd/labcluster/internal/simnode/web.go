@@ -25,7 +25,9 @@ func (s *Server) webHandler() http.Handler {
 			return
 		}
 		w.Header().Set("Server", "simulated")
-		fmt.Fprintln(w, pod.Name)
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		// A pod's name is a DNS name, and the answer is plain text.
+		_, _ = io.WriteString(w, pod.Name+"\n") //nolint:gosec // see above; a client that left needs no answer
 	})
 }
 
@@ -33,21 +35,28 @@ func (s *Server) webHandler() http.Handler {
 func answerHTTP(stream io.ReadWriteCloser, podName string) error {
 	reader := bufio.NewReader(stream)
 	for {
-		request, err := http.ReadRequest(reader)
-		if err != nil {
-			return nil // the end, or not HTTP
-		}
-		if _, err := io.Copy(io.Discard, request.Body); err != nil {
+		request, ok := readRequest(reader)
+		if !ok {
 			return nil
 		}
 		body := podName + "\n"
-		_, err = fmt.Fprintf(stream, "HTTP/1.1 200 OK\r\nServer: simulated\r\nDate: %s\r\n"+
+		_, err := fmt.Fprintf(stream, "HTTP/1.1 200 OK\r\nServer: simulated\r\nDate: %s\r\n"+
 			"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %s\r\n\r\n%s",
 			time.Now().UTC().Format(http.TimeFormat), strconv.Itoa(len(body)), body)
 		if err != nil || request.Close {
 			return err
 		}
 	}
+}
+
+// readRequest reads a request with its body; not ok is the end, or not HTTP.
+func readRequest(reader *bufio.Reader) (*http.Request, bool) {
+	request, err := http.ReadRequest(reader)
+	if err != nil {
+		return nil, false
+	}
+	_, err = io.Copy(io.Discard, request.Body)
+	return request, err == nil
 }
 
 // sniffer is a listener that speaks TLS to those who start with it, and plain HTTP to others.

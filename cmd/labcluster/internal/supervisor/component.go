@@ -3,6 +3,7 @@ package supervisor
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -213,7 +214,7 @@ func portWasTaken(log *os.File, offset int64) bool {
 	}
 	tail := make([]byte, min(end-offset, enough))
 	n, err := log.ReadAt(tail, end-int64(len(tail)))
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return false
 	}
 	return bytes.Contains(tail[:n], []byte(errAddressInUse.Error()))

@@ -16,11 +16,11 @@ import (
 )
 
 // serve answers on the socket; shutdown is called when somebody asks for the end.
-func (s *Supervisor) serve(shutdown func()) (io.Closer, error) {
+func (s *Supervisor) serve(ctx context.Context, shutdown func()) (io.Closer, error) {
 	if err := os.Remove(s.config.Socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("remove the old socket: %w", err)
 	}
-	listener, err := net.Listen("unix", s.config.Socket)
+	listener, err := new(net.ListenConfig).Listen(ctx, "unix", s.config.Socket)
 	if err != nil {
 		return nil, fmt.Errorf("listen for commands: %w", err)
 	}

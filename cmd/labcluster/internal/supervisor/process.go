@@ -37,7 +37,7 @@ func (p Process) Signal(sig syscall.Signal) error {
 	if err != nil {
 		return err
 	}
-	defer handle.Release()
+	defer func() { _ = handle.Release() }()
 	if !p.Alive() {
 		return nil
 	}

@@ -138,7 +138,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
-	server, err := s.serve(cancel)
+	server, err := s.serve(ctx, cancel)
 	if err != nil {
 		return err
 	}
