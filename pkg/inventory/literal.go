@@ -334,7 +334,7 @@ func isIdentStart(c byte) bool {
 	return c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= utf8.RuneSelf
 }
 
-func isIdentPart(c byte) bool { return isIdentStart(c) || c >= '0' && c <= '9' }
+func isIdentPart(c byte) bool { return isIdentStart(c) || isDigit(c) }
 
 // word reads a keyword constant, set() or a prefixed string.
 func (p *literalParser) word() (literalItem, error) {
@@ -437,6 +437,9 @@ func isASCII(s string) bool {
 
 // quoted returns what is between the quotes, escapes untouched.
 func (p *literalParser) quoted() (string, error) {
+	if p.pos >= len(p.src) || p.src[p.pos] != '\'' && p.src[p.pos] != '"' {
+		return "", errNotLiteral
+	}
 	quote := p.src[p.pos : p.pos+1]
 	if triple := strings.Repeat(quote, 3); strings.HasPrefix(p.src[p.pos:], triple) {
 		quote = triple
@@ -600,21 +603,27 @@ func pythonFloatLiteral(s string) (Value, bool) {
 // underscoresBetweenDigits checks that each underscore stands alone between digits, or right after a
 // base prefix.
 func underscoresBetweenDigits(s string) bool {
+	digit := isDigit
+	if len(s) > 1 && s[0] == '0' && (s[1] == 'x' || s[1] == 'X') {
+		digit = isHexDigit
+	}
 	for i := range len(s) {
 		if s[i] != '_' {
 			continue
 		}
-		if i == 0 || i+1 == len(s) || !isHexDigit(s[i+1]) {
+		if i == 0 || i+1 == len(s) || !digit(s[i+1]) {
 			return false
 		}
 		prefix := i == 2 && s[0] == '0' && strings.IndexByte("xXoObB", s[1]) >= 0
-		if !prefix && !isHexDigit(s[i-1]) {
+		if !prefix && !digit(s[i-1]) {
 			return false
 		}
 	}
 	return true
 }
 
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
 func isHexDigit(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+	return isDigit(c) || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 }

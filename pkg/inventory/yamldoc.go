@@ -23,13 +23,21 @@ type yamlDoc struct {
 	json   bool
 	values int
 	depth  int
-	open   map[*yaml.Node]bool // aliased nodes under construction
+	open   map[*yaml.Node]bool // mappings whose entries are being read
+	shared map[*yaml.Node]sharedValue
 	warn   func(pos Position, format string, args ...any)
+}
+
+// sharedValue is the value of a node that aliases refer to, and how many values it counts for.
+type sharedValue struct {
+	value Value
+	count int
 }
 
 // parseYAML reads a file as ansible's DataLoader does: as JSON if it is JSON, else as YAML.
 func parseYAML(file string, data []byte, limits Limits, warn func(Position, string, ...any)) (*yamlDoc, error) {
-	d := &yamlDoc{file: file, limits: limits, open: map[*yaml.Node]bool{}, warn: warn}
+	d := newYAMLDoc(file, limits)
+	d.warn = warn
 	if !utf8.Valid(data) {
 		return nil, d.refuse(nil, "the file is not UTF-8")
 	}
@@ -41,6 +49,10 @@ func parseYAML(file string, data []byte, limits Limits, warn func(Position, stri
 		return d, nil
 	}
 	return d, d.parse(data)
+}
+
+func newYAMLDoc(file string, limits Limits) *yamlDoc {
+	return &yamlDoc{file: file, limits: limits, open: map[*yaml.Node]bool{}, shared: map[*yaml.Node]sharedValue{}}
 }
 
 func countAny(data []byte, chars string) int {
@@ -69,6 +81,25 @@ func (d *yamlDoc) parse(data []byte) error {
 	}
 	if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 {
 		d.root = doc.Content[0]
+	}
+	return d.checkAnchors(d.root, map[string]bool{})
+}
+
+// checkAnchors refuses an anchor that is set twice, as PyYAML does.
+func (d *yamlDoc) checkAnchors(n *yaml.Node, seen map[string]bool) error {
+	if n == nil || n.Kind == yaml.AliasNode {
+		return nil
+	}
+	if n.Anchor != "" && seen[n.Anchor] {
+		return d.refuse(n, "the anchor &%s is set twice", n.Anchor)
+	}
+	if n.Anchor != "" {
+		seen[n.Anchor] = true
+	}
+	for _, child := range n.Content {
+		if err := d.checkAnchors(child, seen); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -101,7 +132,7 @@ func (d *yamlDoc) refuse(n *yaml.Node, format string, args ...any) error {
 type pair struct {
 	key  Value
 	node *yaml.Node // of the key
-	val  *yaml.Node // of the value, aliases followed
+	val  *yaml.Node // of the value
 }
 
 // target follows an alias.
@@ -158,7 +189,7 @@ func (d *yamlDoc) pairs(n *yaml.Node) ([]pair, error) {
 		if err != nil {
 			return nil, err
 		}
-		own = append(own, pair{key: k, node: key, val: target(val)})
+		own = append(own, pair{key: k, node: key, val: val})
 	}
 	return d.lastWins(merged, own), nil
 }
@@ -239,12 +270,29 @@ func (d *yamlDoc) check() error {
 	return err
 }
 
-// construct builds the value of a node.
+// construct builds the value of a node. What an alias refers to is built once, but counted each time.
 func (d *yamlDoc) construct(n *yaml.Node) (Value, error) {
-	n = target(n)
 	if n == nil {
 		return Value{}, nil
 	}
+	if n.Kind != yaml.AliasNode {
+		return d.build(n)
+	}
+	n = target(n)
+	known, ok := d.shared[n]
+	if ok {
+		d.values += known.count
+		return known.value, d.count(n)
+	}
+	before := d.values
+	v, err := d.build(n)
+	if err == nil {
+		d.shared[n] = sharedValue{v, d.values - before}
+	}
+	return v, err
+}
+
+func (d *yamlDoc) build(n *yaml.Node) (Value, error) {
 	if d.depth++; d.depth > d.limits.Depth {
 		return Value{}, &Error{ID: idTooLarge, Pos: d.pos(n), Msg: fmt.Sprintf("values are nested more than %d deep", d.limits.Depth)}
 	}

@@ -168,7 +168,7 @@ func (p *yamlInventory) sectionEntries(section pair) ([]pair, error) {
 	case KindMap:
 		return p.doc.pairs(section.val)
 	case KindString:
-		key, err := p.doc.scalar(section.val)
+		key, err := p.doc.scalar(target(section.val))
 		return []pair{{key: key, node: section.val}}, err
 	}
 	return nil, nil

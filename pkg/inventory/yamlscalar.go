@@ -45,6 +45,9 @@ func (d *yamlDoc) scalar(n *yaml.Node) (Value, error) {
 
 func (d *yamlDoc) plain(n *yaml.Node) (Value, error) {
 	text := n.Value
+	if text != "" && !strings.ContainsRune("yYnNtTfFoO~-+.0123456789=<", rune(text[0])) {
+		return stringValue(text), nil // no type but text begins like this
+	}
 	switch {
 	case yamlBool.MatchString(text):
 		return d.boolean(n)
