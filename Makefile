@@ -26,6 +26,10 @@ build: bin/kubectl-lab bin/labbot ## Build the plugin and the bot into bin/
 demo: build labcluster ## Walk the manual's path on a local cluster, then remove it
 	hack/demo.sh
 
+.PHONY: demo-bot
+demo-bot: bin/labbot labcluster ## Open the Slack bot's playground on a local cluster; Ctrl-C ends and removes both
+	hack/demo-bot.sh
+
 .PHONY: labcluster
 labcluster: ## Build bin/labcluster: a Kubernetes control plane in one binary (about 6 minutes at first)
 	hack/build-labcluster.sh

@@ -10,6 +10,7 @@ needs=(
   gcc:gcc                        # the race detector
   ansible-community:ansible      # what pkg/inventory is compared with; its collections have the jsonl callback
   tar:tar
+  chromium:chromium              # the playground's page
 )
 
 missing=()
