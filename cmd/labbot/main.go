@@ -26,7 +26,7 @@ var (
 
 // softMemoryLimit makes the garbage collector work harder before the process grows beyond what
 // manifests/labbot requests. GOMEMLIMIT overrides it.
-const softMemoryLimit = 48 << 20
+const softMemoryLimit = 28 << 20
 
 func main() { os.Exit(run()) }
 
