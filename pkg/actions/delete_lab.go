@@ -16,14 +16,14 @@ import (
 	"k8s.io/client-go/discovery"
 )
 
-// inventory is the objects of all kinds that a selector chooses.
-type inventory struct {
-	objects []inventoryItem
+// labObjects is the objects of all kinds that a selector chooses.
+type labObjects struct {
+	objects []labObject
 	// unseen names the kinds that could not be looked at, with the reason.
 	unseen []string
 }
 
-type inventoryItem struct {
+type labObject struct {
 	target target
 	object *metav1.PartialObjectMetadata
 }
@@ -93,7 +93,7 @@ func enumerate(words []string) string {
 }
 
 // foreign lists the objects that others made, without those that every namespace has.
-func (v inventory) foreign() []string {
+func (v labObjects) foreign() []string {
 	var names []string
 	for _, item := range v.objects {
 		ref := item.target.reference("", item.object.Name).String()
@@ -123,7 +123,7 @@ func (r *deleteRun) everythingIn(ctx context.Context, namespace string) string {
 }
 
 // counts says how many objects of each kind there are, without those that every namespace has.
-func (v inventory) counts() []string {
+func (v labObjects) counts() []string {
 	counts, plural := map[string]int{}, map[string]string{}
 	for _, item := range v.objects {
 		if ref := item.target.reference("", item.object.Name); !slices.Contains(ofEveryNamespace(), ref.String()) {
@@ -147,12 +147,12 @@ func (v inventory) counts() []string {
 // if that is empty, in all of them and cluster-wide.
 //
 // Left out is what goes with another object: what has an owner, and what Kubernetes derives.
-func (r *deleteRun) takeInventory(ctx context.Context, namespace, selector string) (inventory, error) {
+func (r *deleteRun) takeInventory(ctx context.Context, namespace, selector string) (labObjects, error) {
 	targets, unseen, err := deletableKinds(r.env, namespace != "")
 	if err != nil {
-		return inventory{}, err
+		return labObjects{}, err
 	}
-	v := inventory{unseen: unseen}
+	v := labObjects{unseen: unseen}
 	var mu sync.Mutex
 	forEach(ctx, len(targets), readWorkers, func(ctx context.Context, i int) {
 		objects, err := r.listAll(ctx, targets[i], namespace, selector)
@@ -162,21 +162,21 @@ func (r *deleteRun) takeInventory(ctx context.Context, namespace, selector strin
 			v.unseen = append(v.unseen, fmt.Sprintf("%s (%s)", targets[i].resourceName(), Explain(err).Message))
 		}
 		for j := range objects {
-			v.objects = append(v.objects, inventoryItem{targets[i], &objects[j]})
+			v.objects = append(v.objects, labObject{targets[i], &objects[j]})
 		}
 	})
 	if ctx.Err() != nil {
-		return inventory{}, ctx.Err()
+		return labObjects{}, ctx.Err()
 	}
 	v.tidy()
 	return v, nil
 }
 
 // tidy drops what has an owner and what was listed twice, under two groups, and sorts the rest.
-func (v *inventory) tidy() {
-	slices.SortFunc(v.objects, func(a, b inventoryItem) int { return strings.Compare(a.sortKey(), b.sortKey()) })
+func (v *labObjects) tidy() {
+	slices.SortFunc(v.objects, func(a, b labObject) int { return strings.Compare(a.sortKey(), b.sortKey()) })
 	seen := map[types.UID]bool{}
-	v.objects = slices.DeleteFunc(v.objects, func(item inventoryItem) bool {
+	v.objects = slices.DeleteFunc(v.objects, func(item labObject) bool {
 		drop := len(item.object.OwnerReferences) > 0 || seen[item.object.UID]
 		seen[item.object.UID] = true
 		return drop
@@ -184,7 +184,7 @@ func (v *inventory) tidy() {
 	slices.Sort(v.unseen)
 }
 
-func (i inventoryItem) sortKey() string {
+func (i labObject) sortKey() string {
 	return i.object.Namespace + "\x00" + i.target.resourceName() + "\x00" + i.object.Name
 }
 
