@@ -11,20 +11,25 @@ import (
 //
 //	NUMBER EXIT-CODE START END FIRST-LINE-OF-BODY-OR-ERROR
 //
-// It runs in the shell and with the wget of busybox, so that any small image will do. START and END
+// It runs in the shell and with the wget of busybox, so that any small image will do; GNU's wget, which
+// would try twenty times, is told not to. wget is called by its path: some shells of busybox would
+// otherwise use the one inside of them, and that of Debian's static busybox crashes. START and END
 // are seconds since some moment, as exact as the shell can tell: microseconds where it knows
 // EPOCHREALTIME, else hundredths from /proc/uptime. COUNT 0 means until the pod is ended.
 const script = `
 now() {
   if [ -n "${EPOCHREALTIME:-}" ]; then t=$EPOCHREALTIME; else read -r t _ </proc/uptime; fi
 }
+wget=$(which wget) || wget=wget
+options="-q -T $TIMEOUT -O -"
+if "$wget" --version 2>/dev/null | grep -q GNU; then options="$options -t 1"; fi
 i=0
 while [ "$COUNT" -eq 0 ] || [ "$i" -lt "$COUNT" ]; do
   for url in $URLS; do
     [ "$COUNT" -ne 0 ] && [ "$i" -ge "$COUNT" ] && break
     i=$((i + 1))
     now; start=$t
-    body=$(wget -q -T "$TIMEOUT" -O - "$url" 2>&1); code=$?
+    body=$("$wget" $options "$url" 2>&1); code=$?
     now
     line=$(printf '%s\n' "$body" | head -n 1)
     printf '%s %s %s %s %s\n' "$i" "$code" "$start" "$t" "$line"
@@ -60,7 +65,7 @@ func (p *parser) parse(line string) (Answer, error) {
 	}
 	answer := Answer{Number: number, At: seconds(end - p.first), Latency: seconds(end - start)}
 	if code != 0 {
-		answer.Failure = failure(text)
+		answer.Failure = failure(code, text)
 		return answer, nil
 	}
 	answer.From = clip(text)
@@ -74,10 +79,21 @@ func seconds(s float64) time.Duration {
 	return time.Duration(s * float64(time.Second))
 }
 
+// GNU wget's exit codes; with -q it says nothing else.
+// See https://www.gnu.org/software/wget/manual/html_node/Exit-Status.html.
+const (
+	wgetNetwork = 4
+	wgetServer  = 8
+)
+
 // failure shortens wget's complaint to its reason, so that like failures count together.
-func failure(text string) string {
+func failure(code int, text string) string {
 	text = strings.TrimPrefix(text, "wget: ")
 	switch {
+	case text == "" && code == wgetNetwork:
+		return "no connection"
+	case text == "" && code == wgetServer, strings.Contains(text, "server returned error"):
+		return "the server answered with an error"
 	case text == "":
 		return "no answer"
 	case strings.Contains(text, "timed out"):

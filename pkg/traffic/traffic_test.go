@@ -20,6 +20,8 @@ func TestParse(t *testing.T) {
 		{"3 1 103 103 wget: can't connect to remote host (10.0.0.1): Connection refused", Answer{Number: 3, At: 3 * time.Second, Failure: "connection refused"}},
 		{"4 1 104 104 wget: bad address 'x:80'", Answer{Number: 4, At: 4 * time.Second, Failure: "the name does not resolve"}},
 		{"5 0 105 105 ", Answer{Number: 5, At: 5 * time.Second}},
+		{"5 4 105 106 ", Answer{Number: 5, At: 6 * time.Second, Latency: time.Second, Failure: "no connection"}},
+		{"5 8 105 106", Answer{Number: 5, At: 6 * time.Second, Latency: time.Second, Failure: "the server answered with an error"}},
 		{"6 0 106 90 clock went back", Answer{Number: 6, From: "clock went back"}},
 	} {
 		got, err := p.parse(test.line)
