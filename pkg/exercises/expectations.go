@@ -65,7 +65,7 @@ func (r *run) field(ctx context.Context, f Field) (string, error) {
 			return "", fmt.Errorf("%s: there are %d, want %s", f.Ref, len(objects), f.Count)
 		}
 		if f.Path == "" {
-			return fmt.Sprintf("%d of %s", len(objects), f.Ref), nil
+			return "", nil
 		}
 	}
 	if len(objects) == 0 {
@@ -79,6 +79,9 @@ func (r *run) field(ctx context.Context, f Field) (string, error) {
 	}
 	if f.As != "" {
 		r.variables[f.As] = value
+	}
+	if f.Equals != nil || f.As != "" {
+		return "", nil // the step's own words say it
 	}
 	return fmt.Sprintf("%s %s is %s", f.Ref, f.Path, value), nil
 }
@@ -138,7 +141,7 @@ func (r *run) gone(ctx context.Context, ref Ref) (string, error) {
 	if ref.Name != "" {
 		_, err := client.Get(ctx, ref.Name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
-			return ref.String() + " is gone", nil
+			return "", nil
 		}
 		if err != nil {
 			return "", err
@@ -152,7 +155,7 @@ func (r *run) gone(ctx context.Context, ref Ref) (string, error) {
 	if len(list.Items) > 0 {
 		return "", fmt.Errorf("%s: %d are still there", ref, len(list.Items))
 	}
-	return ref.String() + ": all gone", nil
+	return "", nil
 }
 
 // pod is the one pod that a Ref names; its kind is understood.
@@ -196,13 +199,13 @@ func (r *run) exec(ctx context.Context, e Exec) (string, error) {
 			return "", fmt.Errorf("%s printed %q, which does not match %q", what, oneLine(output), e.Matches)
 		}
 	}
-	return fmt.Sprintf("%s printed %q", what, oneLine(output)), nil
+	return fmt.Sprintf("pod/%s printed %q", pod.Name, oneLine(output)), nil
 }
 
 // oneLine shortens output to what a message can hold.
 func oneLine(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
-	const most = 120
+	const most = 60
 	if runes := []rune(text); len(runes) > most {
 		return string(runes[:most]) + "…"
 	}
