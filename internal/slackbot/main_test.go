@@ -52,6 +52,9 @@ func sharedCluster(t testing.TB) *testcluster.Cluster {
 	t.Helper()
 	shared.Lock()
 	defer shared.Unlock()
+	if path := os.Getenv(realKubeconfig); path != "" {
+		return &testcluster.Cluster{Kubeconfig: path}
+	}
 	if shared.cluster == nil && shared.err == nil {
 		shared.cluster, shared.err = testcluster.Start(context.Background(), testcluster.Options{})
 	}
@@ -108,7 +111,7 @@ func newStage(t *testing.T, slackOptions fakeslack.Options, edit func(*stage)) *
 	cluster := sharedCluster(t)
 	restConfig, err := cluster.RESTConfig()
 	must(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	s := &stage{t: t, ctx: ctx, suffix: strings.ToLower(randomID()[:8]), audit: &buffer{}, log: &buffer{}}
 	s.admin = kubernetes.NewForConfigOrDie(restConfig)

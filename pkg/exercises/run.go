@@ -221,24 +221,39 @@ const pollEvery = 500 * time.Millisecond
 func (r *run) await(ctx context.Context, step Step) (string, error) {
 	var message string
 	for _, expect := range r.expectations(step) {
-		for {
-			found, err := expect(ctx)
-			if err == nil {
-				message = join(message, found)
-				break
-			}
-			var final *finalError
-			if errors.As(err, &final) {
-				return "", final.error
-			}
-			select {
-			case <-ctx.Done():
-				return "", fmt.Errorf("after %s: %w", step.timeout(), err)
-			case <-time.After(pollEvery):
-			}
+		found, err := until(ctx, expect)
+		if err != nil && ctx.Err() != nil {
+			return "", fmt.Errorf("after %s: %w", step.timeout(), err)
 		}
+		if err != nil {
+			return "", err
+		}
+		message = join(message, found)
 	}
 	return message, nil
+}
+
+// until looks until it holds, or no waiting helps any more. When time is up, the error is the last one
+// that tells what was missing rather than that time was up.
+func until(ctx context.Context, expect expectation) (string, error) {
+	var last error
+	for {
+		found, err := expect(ctx)
+		var final *finalError
+		switch {
+		case err == nil:
+			return found, nil
+		case errors.As(err, &final):
+			return "", final.error
+		case last == nil || ctx.Err() == nil:
+			last = err
+		}
+		select {
+		case <-ctx.Done():
+			return "", last
+		case <-time.After(pollEvery):
+		}
+	}
 }
 
 // finalError is a failure that no waiting mends.

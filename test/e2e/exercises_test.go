@@ -33,6 +33,14 @@ func TestExercises(t *testing.T) {
 	for _, e := range set.Exercises {
 		t.Run(e.Name, func(t *testing.T) { lab.exercise(t, e.Name) })
 	}
+	t.Run("from Slack", lab.fromSlack)
+}
+
+// fromSlack runs some of them again through the bot, whose package has the fake Slack's stage.
+func (l *realLab) fromSlack(t *testing.T) {
+	sh := newShell(t)
+	sh.env = append(os.Environ(), "LAB_REAL_KUBECONFIG="+l.kubeconfig)
+	sh.must("go", "-C", root(t), "test", "./internal/slackbot", "-run", "TestExercisesThroughSlack", "-count=1", "-v")
 }
 
 // realLab is the manual's cluster.
