@@ -324,7 +324,7 @@ func (c *testConnection) Namespace() (string, bool, error) {
 	return c.namespace, true, nil
 }
 
-// memoryFiles serves files from memory; "-" is the file "stdin".
+// memoryFiles serves files from memory; "-" is the file "stdin". Absolute paths are real files.
 type memoryFiles struct{ files fstest.MapFS }
 
 func (f memoryFiles) name(name string) string {
@@ -334,9 +334,19 @@ func (f memoryFiles) name(name string) string {
 	return strings.TrimSuffix(name, "/")
 }
 
-func (f memoryFiles) Open(name string) (io.ReadCloser, error) { return f.files.Open(f.name(name)) }
+func (f memoryFiles) Open(name string) (io.ReadCloser, error) {
+	if filepath.IsAbs(name) {
+		return os.Open(name)
+	}
+	return f.files.Open(f.name(name))
+}
 
-func (f memoryFiles) Stat(name string) (fs.FileInfo, error) { return f.files.Stat(f.name(name)) }
+func (f memoryFiles) Stat(name string) (fs.FileInfo, error) {
+	if filepath.IsAbs(name) {
+		return os.Stat(name)
+	}
+	return f.files.Stat(f.name(name))
+}
 
 // write puts a file there.
 func (l *lab) write(name, content string) { l.files[name] = &fstest.MapFile{Data: []byte(content)} }
