@@ -186,3 +186,18 @@ func TestUnknownKind(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestLastLines(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "log")
+	content := "one\ntwo\n" + strings.Repeat("é", 200) + "\nfour\n"
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := "two\n" + strings.Repeat("é", 120) + " …\nfour"
+	if diff := cmp.Diff(want, lastLines(file)); diff != "" {
+		t.Error(diff)
+	}
+	if got := lastLines(file + ".none"); !strings.Contains(got, "no such file") {
+		t.Errorf("got %q", got)
+	}
+}

@@ -378,15 +378,21 @@ func describeEnd(err error) string {
 	return err.Error()
 }
 
-// lastLines returns the end of a log, for an error message.
+// lastLines returns the end of a log, for an error message. Long lines, which hold a stack, are cut.
 func lastLines(file string) string {
-	const lines = 5
+	const lines, width = 3, 240
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return err.Error()
 	}
 	all := strings.Split(strings.TrimSpace(string(data)), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
+	last := all[max(0, len(all)-lines):]
+	for i, line := range last {
+		if len(line) > width {
+			last[i] = strings.ToValidUTF8(line[:width], "") + " …"
+		}
+	}
+	return strings.Join(last, "\n")
 }
 
 func valueOr[T any](value *T, otherwise T) T {
