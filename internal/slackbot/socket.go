@@ -67,7 +67,7 @@ func (b *Bot) dialUntil(ctx, work context.Context) (*socket, error) {
 		case err == nil:
 			return s, nil
 		case ctx.Err() != nil:
-			return nil, nil
+			return nil, nil //nolint:nilerr // the bot is stopping, which is no error
 		case isInvalidAuth(err):
 			return nil, fmt.Errorf("Slack does not accept the app token (%w): take a valid one from the app's page, Basic Information", err)
 		}

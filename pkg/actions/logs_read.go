@@ -302,7 +302,6 @@ func readEnd(r io.Reader, most int) (text []byte, cut bool, err error) {
 			buffer, cut = append(buffer[:0], buffer[len(buffer)-most:]...), true
 		}
 		if errors.Is(err, io.EOF) {
-			err = nil
 			if len(buffer) > most {
 				buffer, cut = buffer[len(buffer)-most:], true
 			}

@@ -3,6 +3,7 @@ package actions
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"k8s.io/client-go/rest"
@@ -54,11 +55,11 @@ func proxyOf(config *rest.Config, server string) string {
 	if config.Proxy == nil {
 		return ""
 	}
-	request, err := http.NewRequest(http.MethodGet, server, nil)
+	target, err := url.Parse(server)
 	if err != nil {
 		return ""
 	}
-	proxy, err := config.Proxy(request)
+	proxy, err := config.Proxy(&http.Request{Method: http.MethodGet, URL: target})
 	if err != nil || proxy == nil {
 		return ""
 	}

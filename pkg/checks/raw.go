@@ -52,7 +52,7 @@ func getRaw(ctx context.Context, cfg *rest.Config, path string) (*rawAnswer, err
 	if err != nil {
 		return nil, err
 	}
-	answer.Response, err = client.Do(req)
+	answer.Response, err = client.Do(req) //nolint:bodyclose // closed below; the linter loses it in the struct
 	if err != nil {
 		return nil, err
 	}

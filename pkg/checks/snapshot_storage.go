@@ -53,9 +53,11 @@ func (a attachment) object() Object {
 
 // The annotations that mark a default StorageClass: today's, and the one of Kubernetes 1.4 and 1.5
 // that the API server still honours.
-var defaultClassAnnotations = []string{
-	"storageclass.kubernetes.io/is-default-class",
-	"storageclass.beta.kubernetes.io/is-default-class",
+func defaultClassAnnotations() []string {
+	return []string{
+		"storageclass.kubernetes.io/is-default-class",
+		"storageclass.beta.kubernetes.io/is-default-class",
+	}
 }
 
 func (s *Snapshot) readStorage() {
@@ -121,7 +123,7 @@ func storageClassOf(c *storagev1.StorageClass) storageClass {
 		provisioner: c.Provisioner,
 		waits:       c.VolumeBindingMode != nil && *c.VolumeBindingMode == storagev1.VolumeBindingWaitForFirstConsumer,
 	}
-	for _, annotation := range defaultClassAnnotations {
+	for _, annotation := range defaultClassAnnotations() {
 		kept.isDefault = kept.isDefault || c.Annotations[annotation] == "true"
 	}
 	return kept

@@ -181,9 +181,6 @@ type lease struct {
 	labels       map[string]string
 }
 
-// age is how long ago the lease was renewed.
-func (l lease) age(now time.Time) time.Duration { return now.Sub(l.renewed) }
-
 // networking is where the cluster's address ranges come from.
 type kubeadmConfig struct {
 	KubernetesVersion string `json:"kubernetesVersion"`

@@ -314,7 +314,7 @@ func (r *run) sendDuring(ctx context.Context, d *During) (stop func() (string, e
 	}
 	return func() (string, error) {
 		cancel()
-		_ = <-ended // the answers are complete; the error is our own cancellation
+		<-ended //nolint:errcheck // the answers are complete; the error is our own cancellation
 		return d.judge(traffic.Summarize(answers, nil))
 	}, nil
 }
