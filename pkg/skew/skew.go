@@ -63,6 +63,9 @@ func Check(c Component, componentVersion, apiServerVersion string) (problem stri
 	if err != nil {
 		return "", err
 	}
+	if own.Major() == 0 || server.Major() == 0 {
+		return "", fmt.Errorf("%s v%s beside %s v%s: the version skew policy does not cover development builds", c, own, APIServer, server)
+	}
 	r, known := rules(c, int(own.Minor()))
 	if !known {
 		return "", fmt.Errorf("the version skew policy does not name %s", c)

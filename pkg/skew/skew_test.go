@@ -52,6 +52,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"no version", skew.Kubelet, "", "v1.37.2", `kubelet reports version "", which cannot be read`},
 		{"garbage", skew.Kubelet, "fake", "v1.37.2", `kubelet reports version "fake", which cannot be read`},
 		{"server's", skew.Kubelet, "v1.37.2", "?", `kube-apiserver reports version "?", which cannot be read`},
+		{"development build", skew.Kubelet, "v1.37.2", "v0.0.0-master+abc", "kubelet v1.37.2 beside kube-apiserver v0.0.0: the version skew policy does not cover development builds"},
 		{"component", "etcd", "v3.7.0", "v1.37.2", "the version skew policy does not name etcd"},
 	}
 	for _, tt := range tests {
