@@ -13,6 +13,7 @@ func All() []Action {
 		status(),
 		inventoryShow(),
 		inventoryCheck(),
+		describe(),
 		createPod(),
 		createService(),
 		createNamespace(),
