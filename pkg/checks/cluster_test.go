@@ -2,7 +2,9 @@ package checks_test
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"sync"
 	"testing"
 
 	"k8s.io/client-go/dynamic"
@@ -14,16 +16,42 @@ import (
 	"github.com/kubectl-lab/kubectl-lab/pkg/checks"
 )
 
-var cluster *testcluster.Cluster
+// shared is the one cluster of this package's tests. It is started by the first test that needs it,
+// so that unit tests and fuzzing do without.
+var shared struct {
+	sync.Mutex
+	cluster *testcluster.Cluster
+	err     error
+}
 
 func TestMain(m *testing.M) {
-	os.Exit(testcluster.Run(m, testcluster.Options{}, &cluster))
+	code := m.Run()
+	if shared.cluster != nil {
+		if err := shared.cluster.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = max(code, 1)
+		}
+	}
+	os.Exit(code)
+}
+
+func sharedCluster(t *testing.T) *testcluster.Cluster {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.cluster == nil && shared.err == nil {
+		shared.cluster, shared.err = testcluster.Start(context.Background(), testcluster.Options{})
+	}
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	return shared.cluster
 }
 
 // config is the administrator's configuration.
 func config(t *testing.T) *rest.Config {
 	t.Helper()
-	cfg, err := cluster.RESTConfig()
+	cfg, err := sharedCluster(t).RESTConfig()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -174,11 +174,11 @@ func (l *lab) setCondition(node string, kind corev1.NodeConditionType, bad, good
 // stop stops a component of the control plane, and starts it when the test ends.
 func (l *lab) stop(component string) {
 	l.Helper()
-	if err := cluster.StopComponent(l.Context(), component); err != nil {
+	if err := sharedCluster(l.T).StopComponent(l.Context(), component); err != nil {
 		l.Fatal(err)
 	}
 	l.Cleanup(func() {
-		if err := cluster.StartComponent(context.Background(), component); err != nil {
+		if err := sharedCluster(l.T).StartComponent(context.Background(), component); err != nil {
 			l.Error(err)
 		}
 	})
@@ -188,7 +188,7 @@ func (l *lab) stop(component string) {
 // held to expire, were they not removed.
 func (l *lab) stopNodes() {
 	l.Helper()
-	if err := cluster.StopComponent(l.Context(), testcluster.NodeSimulator); err != nil {
+	if err := sharedCluster(l.T).StopComponent(l.Context(), testcluster.NodeSimulator); err != nil {
 		l.Fatal(err)
 	}
 	l.Cleanup(func() {
@@ -197,7 +197,7 @@ func (l *lab) stopNodes() {
 		if err := leases.DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
 			l.Error(err)
 		}
-		if err := cluster.StartComponent(ctx, testcluster.NodeSimulator); err != nil {
+		if err := sharedCluster(l.T).StartComponent(ctx, testcluster.NodeSimulator); err != nil {
 			l.Error(err)
 		}
 	})
