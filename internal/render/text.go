@@ -229,7 +229,7 @@ func (t *text) bars(bars document.Bars) {
 	for _, item := range bars.Items {
 		cells := 0
 		if most > 0 {
-			cells = int(item.Value/most*barWidth + 0.5)
+			cells = min(barWidth, max(0, int(item.Value/most*barWidth+0.5)))
 		}
 		bar := fillRight(strings.Repeat("█", cells), barWidth)
 		t.line(fmt.Sprintf("%s  %s  %s", fillRight(Clean(item.Label), widest), t.paint(bar, toneStyle(item.Tone)), Clean(item.Note)))
