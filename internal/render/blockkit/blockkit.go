@@ -120,6 +120,7 @@ func Fallback(doc *document.Document) string {
 	if first == "" {
 		return "Done."
 	}
+	first = strings.ReplaceAll(first, "```", "'''") // mrkdwn would take it for a fence
 	return Escape(Truncate(first, maxFallback))
 }
 
