@@ -96,7 +96,7 @@ func (c *clusters) connect(config ClusterConfig) (*cluster, error) {
 	return &cluster{
 		config:    restConfig,
 		discovery: cached,
-		mapper:    restmapper.NewDeferredDiscoveryRESTMapper(cached),
+		mapper:    restmapper.NewShortcutExpander(restmapper.NewDeferredDiscoveryRESTMapper(cached), cached, nil),
 	}, nil
 }
 

@@ -78,6 +78,9 @@ func (c *command) complete(args []string) error {
 	if faults := validation.IsDNS1123Label(c.namespace); c.namespace != "" && len(faults) > 0 {
 		return actions.UsageErrorf("--namespace %q: %s", c.namespace, faults[0])
 	}
+	if wanter, ok := c.options.(actions.ObjectsWanter); ok {
+		wanter.SetObjectsWanted(c.output.objects())
+	}
 	if err := c.options.Complete(args); err != nil {
 		return err
 	}

@@ -59,6 +59,9 @@ func newJSONPath(template string) (*printers.JSONPathPrinter, error) {
 // wide reports whether tables show all their columns.
 func (o *output) wide() bool { return o.format == outputWide }
 
+// objects reports whether the objects themselves are shown, not the document about them.
+func (o *output) objects() bool { return o.format != outputDocument && o.format != outputWide }
+
 // document is the result in the form that was asked for. A secret stays redacted in all of them but
 // the document itself, whose renderer decides.
 func (o *output) document(result actions.Result) (*document.Document, error) {
