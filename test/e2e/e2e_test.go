@@ -55,7 +55,7 @@ func (s *shell) set(key, value string) { s.env = append(s.env, key+"="+value) }
 // run runs a program and returns both of its outputs.
 func (s *shell) run(name string, args ...string) (string, error) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.t.Context()), 5*time.Minute) // also in a Cleanup
 	defer cancel()
 	cmd := exec.CommandContext(ctx, s.look(name), args...)
 	cmd.Env = s.env

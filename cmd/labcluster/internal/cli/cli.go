@@ -135,6 +135,13 @@ func (t *target) defaultName() string {
 	return simulatedName
 }
 
+func (t *target) upCommand() string {
+	if t.real {
+		return "labcluster up --real"
+	}
+	return "labcluster up"
+}
+
 func (t *target) kind() cluster.Kind {
 	if t.real {
 		return cluster.Real
@@ -145,7 +152,7 @@ func (t *target) kind() cluster.Kind {
 // explain adds the way out to an error.
 func (t *target) explain(dir cluster.Dir, err error) error {
 	if errors.Is(err, cluster.ErrNoCluster) {
-		return fmt.Errorf("no cluster in %s; make one with: labcluster up", dir)
+		return fmt.Errorf("no cluster in %s; make one with: %s", dir, t.upCommand())
 	}
 	return err
 }

@@ -57,6 +57,10 @@ type Config struct {
 	MadeDirs      []string   `json:"madeDirs,omitempty"` // folders that up made for it, so down removes them
 	Kubeconfig    Kubeconfig `json:"kubeconfig"`         // what up changed there
 
+	// KernelSettings are this machine's, by path below /proc/sys, as they were before the cluster
+	// changed them. Real nodes only.
+	KernelSettings map[string]string `json:"kernelSettings,omitempty"`
+
 	// Owner is the process that the cluster is removed with, if any.
 	Owner *supervisor.Process `json:"owner,omitempty"`
 

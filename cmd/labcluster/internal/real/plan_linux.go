@@ -28,6 +28,9 @@ func Plan(config *cluster.Config) ([]supervisor.Component, error) {
 	if err := checkPrograms(programs); err != nil {
 		return nil, err
 	}
+	if err := raiseLimits(config); err != nil {
+		return nil, err
+	}
 	if err := certificates(config); err != nil {
 		return nil, err
 	}
@@ -62,11 +65,14 @@ func certificates(config *cluster.Config) error {
 const cleanupTimeout = 20 * time.Second
 
 // Cleanup removes what the nodes leave behind outside the cluster's folder: their control groups, and
-// whatever might still run in them.
+// whatever might still run in them. It sets back what was changed on this machine.
 func Cleanup(ctx context.Context, config *cluster.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, cleanupTimeout)
 	defer cancel()
-	return cgroup.Remove(ctx, place.Cgroup(config))
+	if err := cgroup.Remove(ctx, place.Cgroup(config)); err != nil {
+		return err
+	}
+	return restoreLimits(config)
 }
 
 // Check tells why this machine can't run the cluster, if so.

@@ -12,6 +12,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	bootstraputil "k8s.io/cluster-bootstrap/token/util"
 
 	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/cluster"
@@ -116,10 +118,30 @@ func (b *builder) join(ctx context.Context, node topology.Node, token string) er
 			return fmt.Errorf("hand the certificate authorities to %s: %w", node.Name, err)
 		}
 	}
+	if err := b.writeDiscovery(node, token); err != nil {
+		return fmt.Errorf("tell %s where the cluster is: %w", node.Name, err)
+	}
 	if err := b.kubeadm(ctx, node, "join", joinTemplate, token); err != nil {
 		return err
 	}
 	return b.markMember(node)
+}
+
+// writeDiscovery tells a node where the API is and by which authority to know it.
+func (b *builder) writeDiscovery(node topology.Node, token string) error {
+	authority, err := os.ReadFile(filepath.Join(pkiDir(b.config), "ca.crt"))
+	if err != nil {
+		return err
+	}
+	config := clientcmdapi.NewConfig()
+	config.Clusters[b.config.Name] = &clientcmdapi.Cluster{
+		Server:                   "https://" + topology.Endpoint(),
+		CertificateAuthorityData: authority,
+	}
+	config.Contexts[b.config.Name] = &clientcmdapi.Context{Cluster: b.config.Name, AuthInfo: "bootstrap"}
+	config.AuthInfos["bootstrap"] = &clientcmdapi.AuthInfo{Token: token}
+	config.CurrentContext = b.config.Name
+	return clientcmd.WriteToFile(*config, filepath.Join(place.Root(b.config, node.Name), discoveryFile))
 }
 
 // newToken asks for a token to join with.
@@ -138,18 +160,23 @@ func (b *builder) newToken(ctx context.Context) (string, error) {
 	return token, nil
 }
 
+// Files that kubeadm reads, as a node sees them.
+const (
+	settingsFile  = "/etc/kubernetes/lab.yaml"
+	discoveryFile = "/etc/kubernetes/lab-discovery.conf"
+)
+
 // kubeadm runs kubeadm's init or join on a node. What it prints goes to a log.
 func (b *builder) kubeadm(ctx context.Context, node topology.Node, verb, template, token string) error {
-	const config = "/etc/kubernetes/lab.yaml"
 	text, err := b.fillIn(node, template, token)
 	if err != nil {
 		return err
 	}
 	root := place.Root(b.config, node.Name)
-	if err := os.WriteFile(filepath.Join(root, config), []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(root, settingsFile), []byte(text), 0o600); err != nil {
 		return err
 	}
-	defer os.Remove(filepath.Join(root, config)) // it holds the token
+	defer os.Remove(filepath.Join(root, settingsFile)) // it holds the token
 	log, err := os.Create(b.config.Dir().LogFile("kubeadm-" + node.Name))
 	if err != nil {
 		return err
@@ -158,7 +185,7 @@ func (b *builder) kubeadm(ctx context.Context, node topology.Node, verb, templat
 	if err := b.resetHalfDone(ctx, node, log); err != nil {
 		return err
 	}
-	args := []string{"kubeadm", verb, "--config=" + config, "--v=1"}
+	args := []string{"kubeadm", verb, "--config=" + settingsFile, "--v=1"}
 	if verb == "init" {
 		args = append(args, "--skip-token-print")
 	}
@@ -255,10 +282,6 @@ func (b *builder) markMember(node topology.Node) error {
 }
 
 func (b *builder) fillIn(node topology.Node, template, token string) (string, error) {
-	hash, err := caHash(b.config)
-	if err != nil {
-		return "", err
-	}
 	return fill(template, map[string]any{
 		"Token":        token,
 		"Name":         node.Name,
@@ -272,6 +295,6 @@ func (b *builder) fillIn(node topology.Node, template, token string) (string, er
 		"ServiceCIDR":  b.config.ServiceCIDR,
 		"PodCIDR":      b.config.PodCIDR,
 		"DNSDomain":    cluster.DNSDomain,
-		"CAHash":       hash,
+		"Discovery":    discoveryFile,
 	})
 }

@@ -1,12 +1,7 @@
 package real
 
 import (
-	"crypto/sha256"
-	"crypto/x509"
 	_ "embed"
-	"encoding/hex"
-	"encoding/pem"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,25 +36,6 @@ func fill(text string, values any) (string, error) {
 }
 
 func pkiDir(config *cluster.Config) string { return filepath.Join(string(config.Dir()), "pki") }
-
-// caHash is what joining nodes know the authority by (kubeadm's --discovery-token-ca-cert-hash).
-func caHash(config *cluster.Config) (string, error) {
-	file := filepath.Join(pkiDir(config), "ca.crt")
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return "", err
-	}
-	block, _ := pem.Decode(data)
-	if block == nil {
-		return "", fmt.Errorf("%s holds no certificate", file)
-	}
-	certificate, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return "", fmt.Errorf("read %s: %w", file, err)
-	}
-	hash := sha256.Sum256(certificate.RawSubjectPublicKeyInfo)
-	return "sha256:" + hex.EncodeToString(hash[:]), nil
-}
 
 func names(nodes []topology.Node) string {
 	list := make([]string, len(nodes))

@@ -112,6 +112,21 @@ func Version() (string, error) {
 	return "v1", nil
 }
 
+// Exists reports whether there is a group whose path matches the pattern (see filepath.Match).
+func Exists(pattern string) (bool, error) {
+	all, err := hierarchies()
+	if err != nil {
+		return false, err
+	}
+	for _, h := range all {
+		matches, err := filepath.Glob(filepath.Join(h.mount, pattern))
+		if err != nil || len(matches) > 0 {
+			return len(matches) > 0, err
+		}
+	}
+	return false, nil
+}
+
 // Make makes the group at path (below each hierarchy's root) with all controllers, and its parents.
 func Make(path string) error {
 	all, err := hierarchies()

@@ -26,8 +26,11 @@ func Socket(config *cluster.Config, component string) string {
 	return filepath.Join(config.SocketDir, component+".sock")
 }
 
+// CgroupPrefix begins the names of all clusters' control groups.
+const CgroupPrefix = "labcluster-"
+
 // Cgroup is the control group of the cluster, below each hierarchy's root.
-func Cgroup(config *cluster.Config) string { return "labcluster-" + config.Name }
+func Cgroup(config *cluster.Config) string { return CgroupPrefix + config.Name }
 
 // NodeCgroup is the control group of a node.
 func NodeCgroup(config *cluster.Config, name string) string {
