@@ -81,18 +81,23 @@ func newRoot(streams Streams) *cobra.Command {
 	t := &target{}
 	root := &cobra.Command{
 		Use:   "labcluster",
-		Short: "A Kubernetes control plane with simulated nodes on this machine",
+		Short: "A Kubernetes cluster on this machine, with simulated or real nodes",
 		Long: `labcluster runs a Kubernetes cluster on this machine, without containers: etcd, kube-apiserver,
 kube-controller-manager and kube-scheduler as plain processes, and nodes that are simulated by kwok.
 Objects behave as on any cluster; pods become Running, but nothing runs in them. Everything listens
 on 127.0.0.1 only.
+
+With --real the nodes are real (Linux, root): kubelet, containerd and kube-proxy in namespaces without a
+way out, built by kubeadm. Pods run, services answer, and nodes can be powered off.
 
 Exit codes: 0 done, 1 failed, 2 called wrongly, 130 interrupted.`,
 		Example: `  labcluster up
   labcluster up --name big --nodes 200
   kubectl --context lab get nodes
   labcluster status
-  labcluster down`,
+  labcluster down
+  sudo labcluster up --real
+  sudo labcluster node stop k8s03`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArgs,

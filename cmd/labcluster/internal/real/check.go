@@ -16,6 +16,8 @@ const alternatives = "otherwise use simulated nodes (labcluster up), or a cluste
 // checkNodes tells whether there can be such nodes.
 func checkNodes(config *cluster.Config) error {
 	switch n := len(config.Nodes); {
+	case config.AuditLog:
+		return errors.New("--audit-log is for simulated nodes only: kubeadm's API server has none here")
 	case n == 0:
 		return errors.New("--nodes: a cluster of real nodes has at least one; the first is the control plane")
 	case n > topology.MaxNodes:

@@ -40,7 +40,7 @@ type part struct {
 func parts() map[string]part {
 	return map[string]part{
 		network.Command: {2, func(a []string) error {
-			return network.Enter(a[0], a[1])
+			return network.Enter(context.Background(), a[0], a[1])
 		}},
 		network.InsideCommand: {3, func(a []string) error {
 			socket, err := strconv.Atoi(a[2])

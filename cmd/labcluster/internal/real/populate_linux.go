@@ -205,8 +205,12 @@ func (b *builder) kubeadm(ctx context.Context, node topology.Node, verb, templat
 
 // resetHalfDone undoes a kubeadm run that was interrupted.
 func (b *builder) resetHalfDone(ctx context.Context, node topology.Node, log io.Writer) error {
-	if _, err := os.Stat(filepath.Join(place.Root(b.config, node.Name), "etc/kubernetes/kubelet.conf")); err != nil {
+	_, err := os.Stat(filepath.Join(place.Root(b.config, node.Name), "etc/kubernetes/kubelet.conf"))
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	if err != nil {
+		return err
 	}
 	command, err := command(ctx, b.config, node.Name, "kubeadm", "reset", "--force")
 	if err != nil {

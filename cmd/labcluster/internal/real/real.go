@@ -78,7 +78,7 @@ func get(ctx context.Context, socket, path string) (*http.Response, error) {
 		return nil, err
 	}
 	if response.StatusCode != http.StatusOK {
-		response.Body.Close()
+		_ = response.Body.Close() // the status tells enough
 		return nil, errors.New(response.Status)
 	}
 	return response, nil

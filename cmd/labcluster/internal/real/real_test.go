@@ -22,6 +22,11 @@ func TestCheckNodes(t *testing.T) {
 		"too many":     {make([]string, 8), "addresses for 7"},
 		"bad name":     {[]string{"k8s01", "network"}, `called "network"`},
 	}
+	audited := cluster.New("/x", cluster.Real, "lab-real", []string{"k8s01"})
+	audited.AuditLog = true
+	if err := checkNodes(audited); err == nil {
+		t.Error("--audit-log was accepted, and nothing would be written")
+	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			err := checkNodes(cluster.New("/x", cluster.Real, "lab-real", test.nodes))

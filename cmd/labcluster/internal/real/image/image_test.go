@@ -116,9 +116,8 @@ func TestRegistry(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.method+" "+test.path, func(t *testing.T) {
-			response := ask(t, test.method, server.URL+test.path)
-			if response.StatusCode != test.want {
-				t.Errorf("status %d, want %d", response.StatusCode, test.want)
+			if status, _, _ := ask(t, test.method, server.URL+test.path); status != test.want {
+				t.Errorf("status %d, want %d", status, test.want)
 			}
 		})
 	}
@@ -132,26 +131,23 @@ func TestPull(t *testing.T) {
 	}
 	server := httptest.NewServer(registry)
 	defer server.Close()
-	response := ask(t, "GET", server.URL+"/v2/b/manifests/1?ns=lab.local")
-	if got := response.Header.Get("Content-Type"); got != v1.MediaTypeImageManifest {
+	_, contentType, body := ask(t, "GET", server.URL+"/v2/b/manifests/1?ns=lab.local")
+	if got := contentType; got != v1.MediaTypeImageManifest {
 		t.Errorf("content type %q", got)
 	}
 	var manifest v1.Manifest
-	if err := json.NewDecoder(response.Body).Decode(&manifest); err != nil {
+	if err := json.Unmarshal(body, &manifest); err != nil {
 		t.Fatal(err)
 	}
 	for _, blob := range append(manifest.Layers, manifest.Config) {
-		body, err := io.ReadAll(ask(t, "GET", server.URL+"/v2/b/blobs/"+blob.Digest.String()).Body)
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, _, body := ask(t, "GET", server.URL+"/v2/b/blobs/"+blob.Digest.String())
 		if digest.FromBytes(body) != blob.Digest || int64(len(body)) != blob.Size {
 			t.Errorf("blob %s came as %s, %d bytes", blob.Digest, digest.FromBytes(body), len(body))
 		}
 	}
 }
 
-func ask(t *testing.T, method, url string) *http.Response {
+func ask(t *testing.T, method, url string) (status int, contentType string, body []byte) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, url, nil)
 	if err != nil {
@@ -161,8 +157,12 @@ func ask(t *testing.T, method, url string) *http.Response {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { response.Body.Close() })
-	return response
+	defer response.Body.Close()
+	body, err = io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, response.Header.Get("Content-Type"), body
 }
 
 func read(t *testing.T, file string) string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -110,20 +111,23 @@ func (s sources) proxyLayer() (*image.Layer, error) {
 	)}, nil
 }
 
-// shellLayer is busybox with a link for each of its commands, but for wget: that of Debian's static
-// busybox crashes when it is given a timeout (-T).
+// shellLayer is busybox with a link for each of its commands but two. The wget of Debian's static
+// busybox crashes when it is given a timeout (-T), and its sh takes that wget whatever is in PATH.
 func shellLayer() (*image.Layer, error) {
 	const busybox = "/bin/busybox"
-	list, err := exec.Command(busybox, "--list").Output()
+	list, err := exec.CommandContext(context.Background(), busybox, "--list").Output()
 	if err != nil {
 		return nil, fmt.Errorf("list the commands of %s: %w", busybox, err)
 	}
-	wget, err := withLibraries("/usr/bin/wget")
+	instead, err := withLibraries("/usr/bin/wget", "/bin/bash")
 	if err != nil {
 		return nil, err
 	}
-	layer := &image.Layer{Files: append(wget, []image.File{
+	replaced := []string{"busybox", "wget", "bash", "sh", "ash"}
+	layer := &image.Layer{Files: append(instead, []image.File{
 		{Path: busybox, Source: busybox, Mode: 0o755},
+		{Path: "/bin/sh", Link: "bash"},
+		{Path: "/bin/ash", Link: "bash"},
 		{Path: "/etc/wgetrc", Content: "tries = 1\n"}, // as busybox has it
 		{Path: "/etc/passwd", Content: "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"},
 		{Path: "/etc/group", Content: "root:x:0:\nnogroup:x:65534:\n"},
@@ -132,7 +136,7 @@ func shellLayer() (*image.Layer, error) {
 		{Path: "/var/tmp", Dir: true, Mode: 0o1777},
 	}...)}
 	for _, command := range strings.Fields(string(list)) {
-		if command != "busybox" && command != "wget" {
+		if !slices.Contains(replaced, command) {
 			layer.Files = append(layer.Files, image.File{Path: "/bin/" + command, Link: "busybox"})
 		}
 	}
@@ -154,14 +158,11 @@ func nginxLayer() (*image.Layer, error) {
 		{Path: "/var/lock", Dir: true},
 		{Path: "/run", Dir: true},
 	}
-	for _, program := range []string{"/usr/sbin/nginx", "/bin/bash"} {
-		more, err := withLibraries(program)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, more...)
+	programs, err := withLibraries("/usr/sbin/nginx", "/bin/bash")
+	if err != nil {
+		return nil, err
 	}
-	return &image.Layer{Files: files}, nil
+	return &image.Layer{Files: append(files, programs...)}, nil
 }
 
 // nginxTags are the manual's, and one to update to.
@@ -225,18 +226,21 @@ const nginxPage = `<!DOCTYPE html>
 </html>
 `
 
-// withLibraries returns a program of this machine with the libraries it loads.
-func withLibraries(program string) ([]image.File, error) {
-	files := []image.File{{Path: program, Source: program, Mode: 0o755}}
-	output, err := exec.Command("ldd", program).CombinedOutput()
-	if err != nil {
-		return nil, fmt.Errorf("list the libraries of %s: %w: %s; run hack/install-real-deps.sh", program, err, output)
-	}
-	for _, library := range parseLdd(string(output)) {
-		if _, err := os.Stat(library); err != nil {
-			return nil, fmt.Errorf("find a library of %s: %w", program, err)
+// withLibraries returns programs of this machine with the libraries that they load.
+func withLibraries(programs ...string) ([]image.File, error) {
+	var files []image.File
+	for _, program := range programs {
+		files = append(files, image.File{Path: program, Source: program, Mode: 0o755})
+		output, err := exec.CommandContext(context.Background(), "ldd", program).CombinedOutput()
+		if err != nil {
+			return nil, fmt.Errorf("list the libraries of %s: %w: %s; run hack/install-real-deps.sh", program, err, output)
 		}
-		files = append(files, image.File{Path: library, Source: library, Mode: 0o755})
+		for _, library := range parseLdd(string(output)) {
+			if _, err := os.Stat(library); err != nil {
+				return nil, fmt.Errorf("find a library of %s: %w", program, err)
+			}
+			files = append(files, image.File{Path: library, Source: library, Mode: 0o755})
+		}
 	}
 	return files, nil
 }

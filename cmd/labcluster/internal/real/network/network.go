@@ -41,12 +41,12 @@ const (
 
 // Enter opens the API's address on this machine's loopback, moves into a new network namespace and
 // goes on there, as the same process. It returns only if that fails.
-func Enter(dir, images string) error {
+func Enter(ctx context.Context, dir, images string) error {
 	config, err := cluster.Load(cluster.Dir(dir))
 	if err != nil {
 		return err
 	}
-	listener, err := listen(config.Ports.APIServer)
+	listener, err := listen(ctx, config.Ports.APIServer)
 	if err != nil {
 		return err
 	}
@@ -55,12 +55,13 @@ func Enter(dir, images string) error {
 		return fmt.Errorf("make a network namespace: %w", err)
 	}
 	args := []string{os.Args[0], InsideCommand, dir, images, strconv.Itoa(int(listener.Fd()))}
-	return fmt.Errorf("go on in the network namespace: %w", syscall.Exec("/proc/self/exe", args, os.Environ()))
+	err = syscall.Exec("/proc/self/exe", args, os.Environ()) //nolint:gosec // this program itself, with its own arguments
+	return fmt.Errorf("go on in the network namespace: %w", err)
 }
 
 // listen returns a socket that survives exec.
-func listen(port int) (*os.File, error) {
-	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+func listen(ctx context.Context, port int) (*os.File, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
 		return nil, fmt.Errorf("offer the API: %w", err)
 	}
@@ -91,22 +92,22 @@ func Run(ctx context.Context, dir, images string, apiSocket int) error {
 	if err != nil {
 		return fmt.Errorf("offer the API: %w", err)
 	}
-	pulls, err := net.Listen("tcp", topology.Registry())
+	pulls, err := new(net.ListenConfig).Listen(ctx, "tcp", topology.Registry())
 	if err != nil {
 		return fmt.Errorf("offer the images: %w", err)
 	}
-	health, err := listenUnix(place.Socket(config, place.Network))
+	health, err := listenUnix(ctx, place.Socket(config, place.Network))
 	if err != nil {
 		return err
 	}
-	inside, err := net.Listen("tcp", topology.Endpoint())
+	inside, err := new(net.ListenConfig).Listen(ctx, "tcp", topology.Endpoint())
 	if err != nil {
 		return fmt.Errorf("offer the API to the nodes: %w", err)
 	}
 	balancer := &balancer{dir: cluster.Dir(dir)}
 	ended := make(chan error, 4)
-	go func() { ended <- http.Serve(pulls, registry) }()
-	go func() { ended <- http.Serve(health, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})) }()
+	go func() { ended <- serve(pulls, registry) }()
+	go func() { ended <- serve(health, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})) }()
 	go func() { ended <- forward(ctx, api, balancer) }()
 	go func() { ended <- forward(ctx, inside, balancer) }()
 	select {
@@ -117,11 +118,17 @@ func Run(ctx context.Context, dir, images string, apiSocket int) error {
 	}
 }
 
-func listenUnix(path string) (net.Listener, error) {
+func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	return net.Listen("unix", path)
+	return new(net.ListenConfig).Listen(ctx, "unix", path)
+}
+
+// serve answers requests until the listener fails.
+func serve(listener net.Listener, handler http.Handler) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	return server.Serve(listener)
 }
 
 // build makes the bridge with the router's address on it, and the routes.

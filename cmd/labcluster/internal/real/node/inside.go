@@ -27,13 +27,16 @@ func Wait(args []string) error {
 	if _, err := io.Copy(io.Discard, gate); err != nil {
 		return err
 	}
-	gate.Close()
+	if err := gate.Close(); err != nil {
+		return err
+	}
 	runtime.LockOSThread() // the namespace is the thread's; exec makes it the process's
 	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
 		return fmt.Errorf("make a cgroup namespace: %w", err)
 	}
 	next := append([]string{os.Args[0], StartCommand}, args...)
-	return fmt.Errorf("go on in the cgroup namespace: %w", syscall.Exec("/proc/self/exe", next, os.Environ()))
+	err := syscall.Exec("/proc/self/exe", next, os.Environ()) //nolint:gosec // this program itself, with its own arguments
+	return fmt.Errorf("go on in the cgroup namespace: %w", err)
 }
 
 // Start is the second stage of process 1: it moves into the node's own root folder and runs the

@@ -174,7 +174,7 @@ func (m *machine) start() error { return m.gate.Close() }
 // powerOff ends the node and waits until nothing of it is left: process 1 is the last to go.
 func (m *machine) powerOff() {
 	_ = m.command.Process.Kill() // fails only if it has ended
-	<-m.ended
+	_ = <-m.ended                // that it was killed is no news
 }
 
 // watch answers on the socket until the node ends, or ctx, or the network is gone.
@@ -182,7 +182,7 @@ func (m *machine) watch(ctx context.Context, network supervisor.Process, socket 
 	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	listener, err := net.Listen("unix", socket)
+	listener, err := new(net.ListenConfig).Listen(ctx, "unix", socket)
 	if err != nil {
 		return err
 	}
@@ -215,7 +215,7 @@ func (m *machine) handler() http.Handler {
 			http.Error(w, "containerd does not answer yet", http.StatusServiceUnavailable)
 			return
 		}
-		connection.Close()
+		_ = connection.Close() // it has told that somebody listens
 	})
 	mux.HandleFunc("GET /pid", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, strconv.Itoa(m.pid())) // the asker is gone

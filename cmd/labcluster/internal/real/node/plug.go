@@ -49,7 +49,7 @@ func open(pid int) (*namespace, error) {
 	}
 	handle, err := netlink.NewHandleAt(fd, unix.NETLINK_ROUTE)
 	if err != nil {
-		fd.Close()
+		_ = fd.Close() // the other error is the one to tell
 		return nil, fmt.Errorf("enter the network namespace of process %d: %w", pid, err)
 	}
 	return &namespace{fd: fd, Handle: handle}, nil
@@ -57,7 +57,7 @@ func open(pid int) (*namespace, error) {
 
 func (n *namespace) close() {
 	n.Close()
-	n.fd.Close()
+	_ = n.fd.Close() // nothing was written
 }
 
 // cable makes the link pair and plugs its outer end into the bridge.

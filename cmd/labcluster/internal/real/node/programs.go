@@ -107,7 +107,7 @@ func (p program) run(children *children) (syscall.WaitStatus, error) {
 	if err != nil {
 		return 0, err
 	}
-	log, err := os.OpenFile("/var/log/"+p.name+".log", os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	log, err := os.OpenFile("/var/log/"+p.name+".log", os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return 0, err
 	}
