@@ -19,7 +19,7 @@ func command(ctx context.Context, config *cluster.Config, name string, args ...s
 	if err != nil {
 		return nil, err
 	}
-	enter := []string{"--target", pid, "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--wd=/", "--"}
+	enter := []string{"--target", pid, "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--"}
 	command := exec.CommandContext(ctx, "nsenter", append(enter, args...)...)
 	command.Env = node.Environment()
 	return command, nil
