@@ -55,19 +55,11 @@ func proxyOf(config *rest.Config, server string) string {
 	if config.Proxy == nil {
 		return ""
 	}
-<<<<<<< HEAD
 	target, err := url.Parse(server)
 	if err != nil {
 		return ""
 	}
 	proxy, err := config.Proxy(&http.Request{Method: http.MethodGet, URL: target})
-=======
-	u, err := url.Parse(server)
-	if err != nil {
-		return ""
-	}
-	proxy, err := config.Proxy(&http.Request{URL: u})
->>>>>>> 3a4a4db (Add describe: the cluster on one screen, or one object in detail)
 	if err != nil || proxy == nil {
 		return ""
 	}
