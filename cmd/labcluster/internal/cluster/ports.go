@@ -48,7 +48,7 @@ func freePort(taken map[int]bool) (int, error) {
 	var last error
 	for range portTries {
 		// Nobody gains by guessing it: what listens there asks for credentials.
-		port := lowestPort + rand.IntN(highestPort-lowestPort+1) //nolint:gosec // see above
+		port := lowestPort + rand.IntN(highestPort-lowestPort+1)
 		if taken[port] {
 			continue
 		}

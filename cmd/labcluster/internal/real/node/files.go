@@ -121,7 +121,7 @@ func files(config *cluster.Config, node topology.Node) (map[string]string, error
 	}
 	id := sha256.Sum256([]byte(string(config.Dir()) + node.Name))
 	const idLength = 32       // machine-id(5)
-	return map[string]string{ //nolint:gosec // no password is in /etc/passwd
+	return map[string]string{
 		"etc/hostname":                  node.Name + "\n",
 		"etc/hosts":                     hosts,
 		"etc/resolv.conf":               "nameserver " + topology.Router + "\n",

@@ -174,7 +174,7 @@ func (m *machine) start() error { return m.gate.Close() }
 // powerOff ends the node and waits until nothing of it is left: process 1 is the last to go.
 func (m *machine) powerOff() {
 	_ = m.command.Process.Kill() // fails only if it has ended
-	_ = <-m.ended                // that it was killed is no news
+	<-m.ended                    //nolint:errcheck // that it was killed is no news
 }
 
 // watch answers on the socket until the node ends, or ctx, or the network is gone.
