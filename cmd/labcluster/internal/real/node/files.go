@@ -120,7 +120,7 @@ func files(config *cluster.Config, node topology.Node) (map[string]string, error
 		return nil, err
 	}
 	id := sha256.Sum256([]byte(string(config.Dir()) + node.Name))
-	const idLength = 32       // machine-id(5)
+	const idLength = 32 // machine-id(5)
 	return map[string]string{
 		"etc/hostname":                  node.Name + "\n",
 		"etc/hosts":                     hosts,
