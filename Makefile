@@ -70,6 +70,10 @@ e2e: build labcluster real tools bin/kubectl ## End to end: krew, real kubectl, 
 	go run ./hack/dist -version $(VERSION) -commit "$(COMMIT)" -out bin/dist -manifest bin/dist/plugins.yaml
 	go test -tags=e2e -count=1 -v -timeout=60m ./test/e2e/...
 
+.PHONY: scale
+scale: labcluster bin/kubectl ## Measure describe at 5,000 nodes and 150,000 pods against kubectl (10 GB of memory)
+	KUBECTL_LAB_SCALE=1 go test ./internal/scalefixture -run AtTheLimits -v -count=1 -timeout=60m
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (default 5s) each
 	hack/fuzz.sh $(FUZZTIME)
