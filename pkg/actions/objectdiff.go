@@ -27,6 +27,10 @@ func contentOf(u *unstructured.Unstructured) map[string]any {
 	for _, field := range []string{"managedFields", "resourceVersion", "generation"} {
 		unstructured.RemoveNestedField(u.Object, "metadata", field)
 	}
+	if u.GetKind() == "Pod" {
+		// The scheduler may bind the pod between two looks at it; nobody else can change this field.
+		unstructured.RemoveNestedField(u.Object, "spec", "nodeName")
+	}
 	return u.Object
 }
 
