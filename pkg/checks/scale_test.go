@@ -151,7 +151,7 @@ func many(t *testing.T, n int, do func(ctx context.Context, i int) error) {
 	t.Helper()
 	work := make(chan int)
 	var workers sync.WaitGroup
-	for range 32 {
+	for range 12 {
 		workers.Go(func() {
 			for i := range work {
 				if err := do(t.Context(), i); err != nil {
