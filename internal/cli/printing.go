@@ -1,17 +1,14 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/printers"
-	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/kubectl-lab/kubectl-lab/internal/render"
 	"github.com/kubectl-lab/kubectl-lab/pkg/actions"
@@ -119,7 +116,7 @@ func (p *printer) print(result actions.Result) error {
 	case p.format == "name":
 		return p.names(result)
 	}
-	object, err := objectOf(result)
+	object, err := actions.ObjectOf(result, true)
 	if err != nil {
 		return err
 	}
@@ -172,39 +169,4 @@ func (p *printer) kubeconfig(result actions.Result) error {
 	}
 	_, err = fmt.Fprint(p.terminal.out, config.Reveal())
 	return err
-}
-
-// objectOf is a result as an object that cli-runtime's printers take: the Kubernetes objects
-// themselves where the result is such, else the typed result.
-func objectOf(result actions.Result) (runtime.Object, error) {
-	if objects, ok := result.(actions.Objects); ok {
-		return withKinds(objects.Objects())
-	}
-	var value any = result
-	if secret, ok := result.(actions.Revealed); ok {
-		value = secret.Revealed()
-	}
-	data, err := json.Marshal(value)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the result: %w", err)
-	}
-	object := &unstructured.Unstructured{}
-	if err := json.Unmarshal(data, &object.Object); err != nil {
-		return nil, fmt.Errorf("encoding the result: %w", err)
-	}
-	return object, nil
-}
-
-// withKinds fills in apiVersion and kind, which the typed client leaves empty.
-func withKinds(object runtime.Object) (runtime.Object, error) {
-	if !object.GetObjectKind().GroupVersionKind().Empty() {
-		return object, nil
-	}
-	kinds, _, err := scheme.Scheme.ObjectKinds(object)
-	if err != nil {
-		return nil, fmt.Errorf("finding the kind of the result: %w", err)
-	}
-	object = object.DeepCopyObject()
-	object.GetObjectKind().SetGroupVersionKind(kinds[0])
-	return object, nil
 }

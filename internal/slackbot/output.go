@@ -2,15 +2,11 @@ package slackbot
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/pflag"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/printers"
-	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/kubectl-lab/kubectl-lab/pkg/actions"
 	"github.com/kubectl-lab/kubectl-lab/pkg/document"
@@ -79,7 +75,7 @@ func (o *output) document(result actions.Result) (*document.Document, error) {
 }
 
 func (o *output) object(result actions.Result) (string, error) {
-	object, err := objectOf(result)
+	object, err := actions.ObjectOf(result, false)
 	if err != nil {
 		return "", err
 	}
@@ -111,7 +107,7 @@ func (o *output) names(result actions.Result) (*document.Document, error) {
 	changer, isChanger := result.(actions.Changer)
 	switch {
 	case isObjects:
-		object, err := withKinds(objects.Objects())
+		object, err := actions.WithKinds(objects.Objects())
 		if err != nil {
 			return nil, err
 		}
@@ -128,35 +124,4 @@ func (o *output) names(result actions.Result) (*document.Document, error) {
 		return nil, actions.UsageErrorf("-o name: this result is no list of objects; use another format")
 	}
 	return new(document.Document).Add(document.Preformatted{Text: text.String()}), nil
-}
-
-// objectOf is a result as an object that printers take: the Kubernetes objects themselves where the
-// result is such, else the typed result.
-func objectOf(result actions.Result) (runtime.Object, error) {
-	if objects, ok := result.(actions.Objects); ok {
-		return withKinds(objects.Objects())
-	}
-	data, err := json.Marshal(result)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the result: %w", err)
-	}
-	object := &unstructured.Unstructured{}
-	if err := json.Unmarshal(data, &object.Object); err != nil {
-		return nil, fmt.Errorf("encoding the result: %w", err)
-	}
-	return object, nil
-}
-
-// withKinds fills in apiVersion and kind, which the typed client leaves empty.
-func withKinds(object runtime.Object) (runtime.Object, error) {
-	if !object.GetObjectKind().GroupVersionKind().Empty() {
-		return object, nil
-	}
-	kinds, _, err := scheme.Scheme.ObjectKinds(object)
-	if err != nil {
-		return nil, fmt.Errorf("finding the kind of the result: %w", err)
-	}
-	object = object.DeepCopyObject()
-	object.GetObjectKind().SetGroupVersionKind(kinds[0])
-	return object, nil
 }
