@@ -91,7 +91,7 @@ func newLab(t testing.TB) *lab {
 // connect makes a lab for a kubeconfig, impersonating a user unless that is empty.
 func connect(t testing.TB, kubeconfig, namespace, user string) *lab {
 	t.Helper()
-	flags := genericclioptions.NewConfigFlags(true)
+	flags := genericclioptions.NewConfigFlags(false) // the discovery client that true keeps is not for parallel subtests
 	cache := filepath.Join(os.TempDir(), fmt.Sprintf("kubectl-lab-test-%d", os.Getpid()))
 	t.Cleanup(func() { _ = os.RemoveAll(cache) })
 	*flags.KubeConfig, *flags.Namespace, *flags.Impersonate, flags.CacheDir = kubeconfig, namespace, user, &cache
