@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"strings"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -26,9 +27,43 @@ const maxRaw = 4 << 20
 type rawAnswer struct {
 	*http.Response
 	body []byte
-	// latency is from the request's last byte to the answer's first one.
+	// latency is from having a connection, and so without the TLS handshake, to the answer's first byte.
 	latency time.Duration
 	arrived time.Time
+}
+
+// stopwatch times a request. The transport reports to it from goroutines of its own, perhaps still
+// after the request has ended.
+type stopwatch struct {
+	mu             sync.Mutex
+	begun, arrived time.Time
+}
+
+// trace starts the stopwatch anew with each connection that is tried.
+func (w *stopwatch) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.begun, w.arrived = time.Now(), time.Time{}
+		},
+		GotFirstResponseByte: func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.arrived = time.Now()
+		},
+	}
+}
+
+// read is how long the answer took, and when it came. A transport that doesn't report leaves it
+// at no time at all, and now.
+func (w *stopwatch) read() (latency time.Duration, arrived time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.begun.IsZero() || w.arrived.IsZero() {
+		return 0, time.Now()
+	}
+	return w.arrived.Sub(w.begun), w.arrived
 }
 
 // getRaw asks for a path with the connection's own credentials. An HTTP status other than 2xx is no
@@ -42,27 +77,21 @@ func getRaw(ctx context.Context, cfg *rest.Config, path string) (*rawAnswer, err
 	if err != nil {
 		return nil, err
 	}
-	answer := &rawAnswer{}
-	var sent time.Time
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteRequest:         func(httptrace.WroteRequestInfo) { sent = time.Now() },
-		GotFirstResponseByte: func() { answer.arrived = time.Now() },
-	})
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(base.String(), "/")+path, nil)
+	var watch stopwatch
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, watch.trace()), http.MethodGet, strings.TrimSuffix(base.String(), "/")+path, nil)
 	if err != nil {
 		return nil, err
 	}
+	answer := &rawAnswer{}
 	answer.Response, err = client.Do(req) //nolint:bodyclose // closed below; the linter loses it in the struct
 	if err != nil {
 		return nil, err
 	}
 	defer answer.Body.Close()
+	answer.latency, answer.arrived = watch.read()
 	answer.body, err = io.ReadAll(io.LimitReader(answer.Body, maxRaw))
 	if err != nil {
 		return nil, fmt.Errorf("reading the answer to GET %s: %w", path, err)
-	}
-	if !sent.IsZero() && answer.arrived.After(sent) {
-		answer.latency = answer.arrived.Sub(sent)
 	}
 	return answer, nil
 }
