@@ -66,7 +66,11 @@ unit: labcluster ## Unit tests and tests on a real API server, with the race det
 	cd cmd/labcluster && CGO_ENABLED=0 go test -trimpath $(TESTFLAGS) ./...
 
 .PHONY: e2e
-e2e: build labcluster real tools bin/kubectl ## End to end: krew, real kubectl, every exercise on the manual's own cluster
+e2e: ## End to end: krew, real kubectl, every exercise on the manual's own cluster
+	time $(MAKE) --no-print-directory run-e2e
+
+.PHONY: run-e2e
+run-e2e: build labcluster real tools bin/kubectl
 	go run ./hack/dist -version $(VERSION) -commit "$(COMMIT)" -out bin/dist -manifest bin/dist/plugins.yaml
 	go test -tags=e2e -count=1 -v -timeout=60m ./test/e2e/...
 

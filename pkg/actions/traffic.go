@@ -220,11 +220,20 @@ type trafficRun struct {
 
 // TrafficMove is a pod that came behind the service or left while requests were sent.
 type TrafficMove struct {
-	// After is the time since the first look, in nanoseconds.
-	After time.Duration `json:"after"`
-	Pod   string        `json:"pod"`
+	// AfterSeconds is the time since the first look.
+	AfterSeconds float64 `json:"afterSeconds"`
+	Pod          string  `json:"pod"`
 	// Entered is false if the pod left.
 	Entered bool `json:"entered"`
+}
+
+// String tells the move without the pod's name.
+func (m TrafficMove) String() string {
+	verb := "left"
+	if m.Entered {
+		verb = "entered"
+	}
+	return fmt.Sprintf("%s after %.1fs", verb, m.AfterSeconds)
 }
 
 // Pace of looking at the endpoints and of showing the result so far.
@@ -309,7 +318,9 @@ func (r *trafficRun) look(ctx context.Context) error {
 func (r *trafficRun) note(these, those []string, entered bool) {
 	for _, pod := range these {
 		if !slices.Contains(those, pod) {
-			r.moves = append(r.moves, TrafficMove{After: r.env.Time().Sub(r.started), Pod: pod, Entered: entered})
+			move := TrafficMove{AfterSeconds: r.env.Time().Sub(r.started).Seconds(), Pod: pod, Entered: entered}
+			r.moves = append(r.moves, move)
+			r.env.Observe(Progress{Subject: "pod/" + pod, Message: move.String()})
 		}
 	}
 }
@@ -404,7 +415,7 @@ func (r *TrafficResult) Document() *document.Document {
 	}
 	doc.Add(bars)
 	if answered > 0 {
-		doc.Add(document.Facts{{Name: "Latency", Value: document.T(fmt.Sprintf("p50 %s, p99 %s", rounded(r.P50), rounded(r.P99)))}})
+		doc.Add(document.Facts{{Name: "Latency", Value: document.T(fmt.Sprintf("p50 %s, p99 %s", rounded(r.P50Seconds), rounded(r.P99Seconds)))}})
 	}
 	if r.Even != nil {
 		doc.Add(document.Facts{{Name: "Spread", Value: document.T(r.Even.String())}})
@@ -436,11 +447,7 @@ func (r *TrafficResult) remarks() []document.Block {
 		verdicts = append(verdicts, document.Verdict{Status: document.Failed, Message: fmt.Sprintf("%d failed: %s", r.Failures[reason], reason)})
 	}
 	for _, move := range r.Moves {
-		verb := "left"
-		if move.Entered {
-			verb = "entered"
-		}
-		verdicts = append(verdicts, document.Verdict{Status: document.OK, Subject: "pod/" + move.Pod, Message: fmt.Sprintf("%s after %s", verb, move.After.Round(100*time.Millisecond))})
+		verdicts = append(verdicts, document.Verdict{Status: document.OK, Subject: "pod/" + move.Pod, Message: move.String()})
 	}
 	if len(verdicts) > 0 {
 		blocks = append(blocks, verdicts)
@@ -451,7 +458,8 @@ func (r *TrafficResult) remarks() []document.Block {
 	return blocks
 }
 
-func rounded(d time.Duration) time.Duration {
+func rounded(seconds float64) time.Duration {
+	d := time.Duration(seconds * float64(time.Second))
 	if d < 10*time.Millisecond {
 		return d.Round(10 * time.Microsecond)
 	}

@@ -56,10 +56,9 @@ type Outcome struct {
 	Expect string `json:"expect"`
 	Status Status `json:"status"`
 	// Message says what was found, or why it was skipped.
-	Message string `json:"message,omitempty"`
-	Hint    string `json:"hint,omitempty"`
-	// Took is in nanoseconds.
-	Took time.Duration `json:"took"`
+	Message         string  `json:"message,omitempty"`
+	Hint            string  `json:"hint,omitempty"`
+	DurationSeconds float64 `json:"durationSeconds"`
 }
 
 // Report is the checklist of one run.
@@ -171,7 +170,7 @@ func (r *run) step(ctx context.Context, i int) {
 	r.tell()
 	started := time.Now()
 	message, err := r.perform(ctx, step)
-	outcome.Took = time.Since(started)
+	outcome.DurationSeconds = time.Since(started).Seconds()
 	outcome.Status, outcome.Message = Passed, message
 	if err != nil {
 		outcome.Status, outcome.Message, outcome.Hint = Failed, err.Error(), step.Hint

@@ -48,9 +48,9 @@ type Spread struct {
 	Shares   []Share `json:"shares"`
 	// Failures counts the failed requests by reason.
 	Failures map[string]int `json:"failures,omitempty"`
-	// P50 and P99 are latencies; 99 of 100 answers came within P99. Nanoseconds in JSON, as Go's.
-	P50 time.Duration `json:"p50"`
-	P99 time.Duration `json:"p99"`
+	// P50Seconds and P99Seconds are latencies; 99 of 100 answers came within P99Seconds.
+	P50Seconds float64 `json:"p50Seconds"`
+	P99Seconds float64 `json:"p99Seconds"`
 	// Even judges the spread; nil if there is nothing to judge.
 	Even *Evenness `json:"even,omitempty"`
 }
@@ -99,7 +99,7 @@ func Summarize(answers []Answer, backends []Backend) Spread {
 	}
 	slices.SortFunc(spread.Shares, func(a, b Share) int { return cmp.Compare(a.Pod, b.Pod) })
 	slices.Sort(latencies)
-	spread.P50, spread.P99 = quantile(latencies, 0.50), quantile(latencies, 0.99)
+	spread.P50Seconds, spread.P99Seconds = quantile(latencies, 0.50).Seconds(), quantile(latencies, 0.99).Seconds()
 	spread.Even = evenness(spread.Shares)
 	return spread
 }

@@ -63,8 +63,8 @@ func TestSummarize(t *testing.T) {
 	if spread.Requests != 62 || spread.Failed() != 2 || spread.Failures["timed out"] != 2 || spread.Reached() != 3 {
 		t.Errorf("counted wrongly: %+v", spread)
 	}
-	if spread.P50 != 30*time.Millisecond || spread.P99 != 60*time.Millisecond {
-		t.Errorf("p50 %v, p99 %v", spread.P50, spread.P99)
+	if spread.P50Seconds != 0.03 || spread.P99Seconds != 0.06 {
+		t.Errorf("p50 %v, p99 %v", spread.P50Seconds, spread.P99Seconds)
 	}
 	want := []Share{{Pod: "a", Node: "k8s02", Known: true, Requests: 20}, {Pod: "b", Known: true, Requests: 20}, {Pod: "c", Known: true, Requests: 20}, {Pod: "idle", Known: true}}
 	if diff := cmp.Diff(want, spread.Shares); diff != "" {

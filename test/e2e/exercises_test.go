@@ -18,10 +18,14 @@ import (
 	"github.com/kubectl-lab/kubectl-lab/pkg/exercises"
 )
 
-// TestExercises runs every exercise of the manual on the manual's own cluster: real kubelets in
-// network namespaces of this machine. Set LAB_REAL=skip where that cannot be, such as without root.
-func TestExercises(t *testing.T) {
+// TestManual works through the manual on the manual's own cluster, real kubelets in network namespaces
+// of this machine: it checks the installation, compares it with the inventory, spreads traffic, and
+// runs every exercise. Set LAB_REAL=skip where that cannot be, such as without root.
+func TestManual(t *testing.T) {
 	lab := upReal(t)
+	t.Run("status", lab.status)
+	t.Run("inventory", lab.inventory)
+	t.Run("traffic", lab.traffic)
 	files, err := manifests.Exercises()
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +35,7 @@ func TestExercises(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range set.Exercises {
-		t.Run(e.Name, func(t *testing.T) { lab.exercise(t, e.Name) })
+		t.Run("exercise "+e.Name, func(t *testing.T) { lab.exercise(t, e.Name) })
 	}
 	t.Run("from Slack", lab.fromSlack)
 }
