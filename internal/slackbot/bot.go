@@ -79,8 +79,15 @@ type Bot struct {
 
 	mu      sync.Mutex
 	running map[string]*job // by the name of the record
-	ended   map[string]outcome
-	busy    sync.WaitGroup // jobs at work
+	ended   map[string]ended
+	drained bool           // no work is begun any more
+	busy    sync.WaitGroup // work under way, begun by begin
+}
+
+// ended is a command that was answered while its record could not be closed.
+type ended struct {
+	how outcome
+	at  time.Time
 }
 
 // New checks everything that can be checked without starting.
@@ -107,7 +114,7 @@ func New(options Options) (*Bot, error) {
 		parser:    parser{options.Actions},
 		seen:      newSeen(options.Now),
 		running:   map[string]*job{},
-		ended:     map[string]outcome{},
+		ended:     map[string]ended{},
 		recording: make(chan struct{}, maxRecording),
 		quick:     make(chan struct{}, maxQuick),
 	}
@@ -216,8 +223,23 @@ func (b *Bot) reloaded(err error) {
 	b.clusters.forget()
 }
 
+// begin counts a piece of work that the bot waits for before it ends. It returns false if the bot is
+// past that; else whoever called it calls b.busy.Done.
+func (b *Bot) begin() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.drained {
+		return false
+	}
+	b.busy.Add(1)
+	return true
+}
+
 // drain waits for the commands at work, and ends them when their time is over.
 func (b *Bot) drain(stop context.CancelCauseFunc) {
+	b.mu.Lock()
+	b.drained = true
+	b.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
 		b.busy.Wait()

@@ -178,7 +178,8 @@ func (s *session) ask(ctx context.Context, doc *document.Document, need Confirma
 	}
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	err := s.job.record.changeOwn(ctx, stateWaiting, func(e *entry) {
+	err := s.job.record.changeOwn(ctx, func(e *entry) {
+		e.state = stateWaiting
 		e.need, e.digest, e.expires, e.place, e.cluster = need, digest, expires, s.place, s.cluster.Name
 	})
 	if err != nil {

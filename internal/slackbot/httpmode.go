@@ -55,7 +55,7 @@ func (b *Bot) httpHandler(work context.Context) http.Handler {
 }
 
 // verified hands on requests that Slack signed, recently, and that were not handed on before.
-func (h *httpMode) verified(work context.Context, next func(context.Context, []byte) (any, error)) http.Handler {
+func (h *httpMode) verified(work context.Context, next func(context.Context, []byte) (ack, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		if err != nil {
@@ -75,7 +75,12 @@ func (h *httpMode) verified(work context.Context, next func(context.Context, []b
 			http.Error(w, "the request cannot be read", http.StatusBadRequest)
 			return
 		}
-		writeAnswer(w, answer)
+		if !answer.taken {
+			h.replay.forget(r.Header.Get("X-Slack-Signature"))
+			http.Error(w, "not now", http.StatusServiceUnavailable)
+			return
+		}
+		writeAnswer(w, answer.answer)
 	})
 }
 
@@ -101,10 +106,10 @@ func writeAnswer(w http.ResponseWriter, answer any) {
 	_ = json.NewEncoder(w).Encode(answer) // Slack has gone if this fails
 }
 
-func (h *httpMode) command(ctx context.Context, body []byte) (any, error) {
+func (h *httpMode) command(ctx context.Context, body []byte) (ack, error) {
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
-		return nil, err
+		return ack{}, err
 	}
 	fields := map[string]string{}
 	for key := range form {
@@ -113,26 +118,26 @@ func (h *httpMode) command(ctx context.Context, body []byte) (any, error) {
 	delete(fields, "is_enterprise_install") // a string here, a boolean in Socket Mode; not used
 	payload, err := json.Marshal(fields)
 	if err != nil {
-		return nil, err
+		return ack{}, err
 	}
 	return h.bot.receive(ctx, envelopeCommand, payload), nil
 }
 
-func (h *httpMode) interaction(ctx context.Context, body []byte) (any, error) {
+func (h *httpMode) interaction(ctx context.Context, body []byte) (ack, error) {
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
-		return nil, err
+		return ack{}, err
 	}
 	return h.bot.receive(ctx, envelopeInteraction, []byte(form.Get("payload"))), nil
 }
 
-func (h *httpMode) event(ctx context.Context, body []byte) (any, error) {
+func (h *httpMode) event(ctx context.Context, body []byte) (ack, error) {
 	var e event
 	if err := json.Unmarshal(body, &e); err != nil {
-		return nil, err
+		return ack{}, err
 	}
 	if e.Type == "url_verification" {
-		return map[string]string{"challenge": e.Challenge}, nil
+		return ack{taken: true, answer: map[string]string{"challenge": e.Challenge}}, nil
 	}
 	return h.bot.receive(ctx, envelopeEvent, body), nil
 }
@@ -170,4 +175,11 @@ func (c *replayCache) first(signature string) bool {
 	}
 	c.seen[key] = now
 	return true
+}
+
+// forget lets a request be sent again that was not taken.
+func (c *replayCache) forget(signature string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.seen, sha256.Sum256([]byte(signature)))
 }

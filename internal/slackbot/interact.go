@@ -57,7 +57,7 @@ func (d *decision) whisper(ctx context.Context, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTime)
 	defer cancel()
 	p := placeOf(d.request, false, d.bot.Now())
-	p.Message, p.Replaces, p.Public = "", false, false
+	p.whisper()
 	m := message{private: true}
 	shown := documentMessage(errorDocument(err), blockkit.Options{})
 	m.blocks, m.text = shown.blocks, shown.text
@@ -338,23 +338,16 @@ func (d *decision) take(ctx context.Context, approver string) (*session, error) 
 	return s, nil
 }
 
-// claim moves the record from waiting to running. A change that leaves it waiting, such as the note of
-// where its preview stands, is no decision, and claim tries again.
+// claim moves the record from waiting to running, once. A change that leaves it waiting, such as the
+// note of where its preview stands, is no decision.
 func (d *decision) claim(ctx context.Context, at *place) error {
-	const attempts = 5
-	for range attempts {
-		err := d.record.change(ctx, stateRunning, func(e *entry) { e.place = at })
-		if !errors.Is(err, errLost) {
-			return err
-		}
-		if err := d.record.refresh(ctx); err != nil {
-			return err
-		}
-		if d.record.entry().state != stateWaiting {
+	return d.record.changeAgain(ctx, func(e *entry) error {
+		if e.state != stateWaiting {
 			return errLost
 		}
-	}
-	return errLost
+		e.state, e.place = stateRunning, at
+		return nil
+	})
 }
 
 // resume runs the command that was confirmed.

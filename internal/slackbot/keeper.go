@@ -52,6 +52,7 @@ func (k *keeper) look(ctx context.Context) {
 	open, err := k.bot.records.list(ctx, labelState+"!="+stateDone)
 	if err != nil {
 		k.bot.Log.Warn("the records cannot be read", "error", err)
+		clear(k.unchanged) // nobody could renew theirs meanwhile, which proves nothing
 		return
 	}
 	seen := map[string]observation{}
@@ -61,7 +62,10 @@ func (k *keeper) look(ctx context.Context) {
 		case e.state == stateWaiting:
 			k.expire(ctx, r, e)
 		case e.holder == k.bot.records.holder:
-			k.own(ctx, r, e)
+			if !k.own(ctx, r, e) {
+				seen[e.name] = k.observe(r, e)
+				k.inherit(ctx, r, e, seen[e.name])
+			}
 		default:
 			seen[e.name] = k.observe(r, e)
 			k.inherit(ctx, r, e, seen[e.name])
@@ -71,28 +75,32 @@ func (k *keeper) look(ctx context.Context) {
 	k.collect(ctx)
 }
 
-// own looks after a record of this process.
-func (k *keeper) own(ctx context.Context, r *record, e entry) {
+// own looks after a record of this process. It returns false for one that nothing here works on: the
+// request that made this process its holder succeeded, but its answer was lost.
+func (k *keeper) own(ctx context.Context, r *record, e entry) bool {
 	b := k.bot
 	b.mu.Lock()
 	j, atWork := b.running[e.name]
-	how, ended := b.ended[e.name]
+	end, ended := b.ended[e.name]
 	b.mu.Unlock()
 	if e.cancel {
 		b.stopHere(e.name)
 	}
 	switch {
 	case ended:
-		if r.changeOwn(ctx, stateDone, func(e *entry) { e.outcome, e.place = how, nil }) == nil {
+		if r.changeOwn(ctx, func(e *entry) { e.state, e.outcome, e.place = stateDone, end.how, nil }) == nil {
 			b.mu.Lock()
 			delete(b.ended, e.name)
 			b.mu.Unlock()
 		}
-	case atWork && j.record != nil && b.Now().Sub(r.renewed()) > renewEvery:
+	case !atWork:
+		return false
+	case b.Now().Sub(r.renewed()) > renewEvery:
 		if err := j.record.renew(ctx); err != nil {
 			b.Log.Warn("a record could not be renewed", "error", err, "id", e.name)
 		}
 	}
+	return true
 }
 
 func (k *keeper) observe(r *record, e entry) observation {
@@ -105,13 +113,22 @@ func (k *keeper) observe(r *record, e entry) observation {
 
 // inherit takes over the record of a replica that is gone, and tells the requester what is known.
 func (k *keeper) inherit(ctx context.Context, r *record, e entry, o observation) {
-	if k.bot.Now().Sub(o.since) < recordLease {
+	if k.bot.Now().Sub(o.since) < recordLease || !k.bot.begin() {
 		return
 	}
-	if err := r.change(ctx, stateRunning, func(*entry) {}); err != nil {
+	if err := r.change(ctx, func(*entry) error { return nil }); err != nil {
+		k.bot.busy.Done()
 		return // another replica was faster, or the API server is away
 	}
-	k.bot.Log.Warn("a command of another replica was interrupted", "id", e.name, "holder", e.holder)
+	k.bot.Log.Warn("a command of another replica was interrupted", "id", e.name, "holder", e.holder, "state", e.state)
+	if e.state == stateAnswering {
+		k.close(ctx, r, e, e.outcome, &actions.Error{
+			Message: "\"/lab " + e.line + "\" had ended (" + string(e.outcome) + ") when the labbot that ran it went away",
+			Hint:    "if you have its answer, there is nothing to do; else look at what there is before you run it again",
+			Code:    actions.ExitFailed,
+		})
+		return
+	}
 	k.close(ctx, r, e, outcomeInterrupted, &actions.Error{
 		Message: "interrupted: the labbot that ran \"/lab " + e.line + "\" is gone",
 		Hint:    "it may have acted in part: look before you run it again",
@@ -121,10 +138,11 @@ func (k *keeper) inherit(ctx context.Context, r *record, e entry, o observation)
 
 // expire ends a command that waited too long for its confirmation.
 func (k *keeper) expire(ctx context.Context, r *record, e entry) {
-	if k.bot.Now().Before(e.expires) {
+	if k.bot.Now().Before(e.expires) || !k.bot.begin() {
 		return
 	}
-	if err := r.change(ctx, stateRunning, func(e *entry) { e.outcome = outcomeExpired }); err != nil {
+	if err := r.change(ctx, func(e *entry) error { e.state, e.outcome = stateAnswering, outcomeExpired; return nil }); err != nil {
+		k.bot.busy.Done()
 		return
 	}
 	k.close(ctx, r, e, outcomeExpired, &actions.Error{
@@ -134,7 +152,8 @@ func (k *keeper) expire(ctx context.Context, r *record, e entry) {
 	})
 }
 
-// close answers in the name of whoever should have, and writes the audit line.
+// close answers in the name of whoever should have, and writes the audit line. It ends what its caller
+// began.
 func (k *keeper) close(ctx context.Context, r *record, e entry, how outcome, why error) {
 	b := k.bot
 	team, user, _ := strings.Cut(e.person, ":")
@@ -152,7 +171,9 @@ func (k *keeper) close(ctx context.Context, r *record, e entry, how outcome, why
 	if s.place == nil {
 		s.place = &place{User: user, Channel: e.channel, Direct: isDirect(e.channel)}
 	}
-	b.busy.Add(1)
+	b.mu.Lock()
+	b.running[e.name] = s.job
+	b.mu.Unlock()
 	go func() {
 		defer b.busy.Done()
 		s.end(ctx, reply{message: documentMessage(errorDocument(why), blockkit.Options{}), outcome: how})
@@ -164,6 +185,7 @@ func (k *keeper) collect(ctx context.Context) {
 		return
 	}
 	k.collected = k.bot.Now()
+	k.bot.forgetEnded()
 	if err := k.bot.records.collect(ctx); err != nil {
 		k.bot.Log.Warn("old records could not be deleted", "error", err)
 	}

@@ -1,6 +1,7 @@
 package slackbot
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -44,24 +45,56 @@ func (l *limiter) allow(person string, perMinute int) bool {
 type seen struct {
 	now func() time.Time
 
-	mu    sync.Mutex
-	times map[string]time.Time
-	swept time.Time
+	mu         sync.Mutex
+	deliveries map[string]*delivery
+	swept      time.Time
 }
 
-func newSeen(now func() time.Time) *seen { return &seen{now: now, times: map[string]time.Time{}} }
+// delivery is the first delivery of a deed.
+type delivery struct {
+	at      time.Time
+	decided chan struct{} // closed when it is known whether the deed was taken
+	taken   bool          // valid then
+}
 
-// first reports whether the id is new.
-func (s *seen) first(id string) bool {
+// wasTaken waits until it is known whether the deed was taken.
+func (d *delivery) wasTaken(ctx context.Context) bool {
+	select {
+	case <-d.decided:
+		return d.taken
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func newSeen(now func() time.Time) *seen {
+	return &seen{now: now, deliveries: map[string]*delivery{}}
+}
+
+// first reports whether the id is new, and returns its first delivery.
+func (s *seen) first(id string) (bool, *delivery) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
 	s.sweep(now)
-	if _, ok := s.times[id]; ok {
-		return false
+	if d, ok := s.deliveries[id]; ok {
+		return false, d
 	}
-	s.times[id] = now
-	return true
+	d := &delivery{at: now, decided: make(chan struct{})}
+	s.deliveries[id] = d
+	return true, d
+}
+
+// decide notes whether a deed was taken. One that was not is forgotten: the next delivery is a new
+// attempt.
+func (s *seen) decide(id string, d *delivery, taken bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d.taken = taken
+	close(d.decided)
+	if !taken {
+		delete(s.deliveries, id)
+	}
 }
 
 // sweep forgets what is older than any redelivery: Slack gives up after an hour.
@@ -70,9 +103,9 @@ func (s *seen) sweep(now time.Time) {
 		return
 	}
 	s.swept = now
-	for id, at := range s.times {
-		if now.Sub(at) > keepRecords {
-			delete(s.times, id)
+	for id, d := range s.deliveries {
+		if now.Sub(d.at) > keepRecords {
+			delete(s.deliveries, id)
 		}
 	}
 }

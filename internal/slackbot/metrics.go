@@ -13,6 +13,7 @@ type metrics struct {
 	duration       *prometheus.HistogramVec
 	ack            prometheus.Histogram
 	envelopes      *prometheus.CounterVec
+	late           prometheus.Counter
 	slackResponses *prometheus.CounterVec
 	panics         prometheus.Counter
 	abandoned      prometheus.Counter
@@ -37,8 +38,11 @@ func newMetrics() *metrics {
 			Buckets: []float64{.005, .01, .05, .1, .25, .5, 1, 3},
 		}),
 		envelopes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "labbot_envelopes_total", Help: "Deliveries from Slack, by result: accepted, duplicate, busy, ignored, invalid.",
+			Name: "labbot_envelopes_total", Help: "Deliveries from Slack, by result: accepted, duplicate, busy, refused, ignored, invalid.",
 		}, []string{"result"}),
+		late: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "labbot_commands_recorded_late_total", Help: "Commands that could not be recorded before they had to be acknowledged.",
+		}),
 		slackResponses: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "labbot_slack_responses_total", Help: "Slack's answers to the bot's requests, by HTTP status; 429 is a rate limit.",
 		}, []string{"status"}),
@@ -55,7 +59,7 @@ func newMetrics() *metrics {
 			Name: "labbot_config_reloads_total", Help: "Changes of the configuration file, by result.",
 		}, []string{"result"}),
 	}
-	m.registry.MustRegister(m.commands, m.duration, m.ack, m.envelopes, m.slackResponses, m.panics, m.abandoned,
+	m.registry.MustRegister(m.commands, m.duration, m.ack, m.envelopes, m.late, m.slackResponses, m.panics, m.abandoned,
 		m.sockets, m.running, m.queued, m.reloads,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

@@ -66,6 +66,9 @@ func (p *place) use(r *request, now time.Time) {
 	}
 }
 
+// whisper makes the next answer a new one, for the person alone.
+func (p *place) whisper() { p.Message, p.Replaces, p.Public = "", false, false }
+
 // updates reports whether an answer can be replaced as often as needed.
 func (p *place) updates() bool { return p.Message != "" }
 

@@ -370,6 +370,7 @@ func TestPoint05FullQueueAnswersBusy(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, fakeslack.Options{}, func(s *stage) {
 		s.config.Limits.Workers, s.config.Limits.Queue = 1, 1
+		s.config.Timeouts.Verbs = map[string]metav1.Duration{"hang": {Duration: 8 * time.Second}}
 	})
 	s.start(withScripts)
 	for range 2 {

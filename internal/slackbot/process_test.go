@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,7 +27,6 @@ type processOptions struct {
 
 // runProcess is the main function of such a bot.
 func runProcess(encoded string) int {
-	debug.SetMemoryLimit(48 << 20) // as cmd/labbot does
 	var p processOptions
 	if err := json.Unmarshal([]byte(encoded), &p); err != nil {
 		fmt.Fprintln(os.Stderr, err)

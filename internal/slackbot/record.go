@@ -40,9 +40,10 @@ const (
 
 // The states of a record.
 const (
-	stateRunning = "running" // a replica works on it
-	stateWaiting = "waiting" // for a confirmation
-	stateDone    = "done"    // answered
+	stateRunning   = "running"   // a replica works on it
+	stateWaiting   = "waiting"   // for a confirmation
+	stateAnswering = "answering" // it has ended, as outcome says; the answer is on its way
+	stateDone      = "done"      // answered
 )
 
 // Timing of the records. A record whose holder has not renewed it for recordLease is taken over.
@@ -57,6 +58,8 @@ var (
 	errDuplicate = errors.New("the command was received before")
 	// errLost says that another replica has taken the record over, or that it is gone.
 	errLost = errors.New("another replica has taken over the record")
+	// errConflict says that the record was changed by somebody else meanwhile.
+	errConflict = errors.New("the record was changed by another replica")
 )
 
 // records are the commands of all replicas, each a Lease in the bot's namespace. Creating one is the
@@ -99,10 +102,10 @@ type entry struct {
 func (s *records) create(ctx context.Context, name string, e entry) (*record, error) {
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
 		Name:        name,
-		Labels:      map[string]string{actions.ManagedByLabel: managedByBot, labelState: stateRunning},
+		Labels:      map[string]string{actions.ManagedByLabel: managedByBot},
 		Annotations: map[string]string{},
 	}}
-	e.name = name
+	e.name, e.state = name, stateRunning
 	if err := s.write(lease, e); err != nil {
 		return nil, err
 	}
@@ -185,6 +188,7 @@ func (s *records) hold(lease *coordinationv1.Lease, acquire bool) {
 
 // write puts an entry into a Lease.
 func (s *records) write(lease *coordinationv1.Lease, e entry) error {
+	lease.Labels[labelState] = e.state
 	set := func(key, value string) {
 		if value == "" {
 			delete(lease.Annotations, key)
@@ -222,6 +226,10 @@ func formatTime(t time.Time) string {
 func (r *record) entry() entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.entryLocked()
+}
+
+func (r *record) entryLocked() entry {
 	a := r.lease.Annotations
 	expires, _ := time.Parse(time.RFC3339, a[annotationExpires]) // zero if it has none
 	e := entry{
@@ -270,24 +278,28 @@ func (r *record) renewed() time.Time {
 	return r.lease.Spec.RenewTime.Time
 }
 
-// change updates the record if nobody else did meanwhile, and makes this process its holder.
-func (r *record) change(ctx context.Context, state string, edit func(*entry)) error {
-	e := r.entry()
+// change updates the record if nobody else did meanwhile, and makes this process its holder. An error
+// of edit ends it without a change.
+func (r *record) change(ctx context.Context, edit func(*entry) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	e := r.entryLocked()
+	if err := edit(&e); err != nil {
+		return err
+	}
 	lease := r.lease.DeepCopy()
-	edit(&e)
 	if lease.Annotations == nil {
 		lease.Annotations = map[string]string{}
 	}
 	if err := r.store.write(lease, e); err != nil {
 		return err
 	}
-	lease.Labels[labelState] = state
 	r.store.hold(lease, false)
 	updated, err := r.store.leases.Update(ctx, lease, metav1.UpdateOptions{FieldManager: managedByBot})
 	switch {
-	case apierrors.IsConflict(err), apierrors.IsNotFound(err):
+	case apierrors.IsConflict(err):
+		return errConflict
+	case apierrors.IsNotFound(err):
 		return errLost
 	case err != nil:
 		return fmt.Errorf("updating the record: %w", err)
@@ -296,23 +308,32 @@ func (r *record) change(ctx context.Context, state string, edit func(*entry)) er
 	return nil
 }
 
-// changeOwn is change for a record that this process holds: changes by others that leave it the
-// holder, such as a wish to cancel, do not matter.
-func (r *record) changeOwn(ctx context.Context, state string, edit func(*entry)) error {
+// changeAgain is change, tried again on what others wrote meanwhile. So edit must look at the entry
+// that it gets, and refuse one that it is not meant for.
+func (r *record) changeAgain(ctx context.Context, edit func(*entry) error) error {
 	const attempts = 5
 	for range attempts {
-		err := r.change(ctx, state, edit)
-		if !errors.Is(err, errLost) {
+		err := r.change(ctx, edit)
+		if !errors.Is(err, errConflict) {
 			return err
 		}
 		if err := r.refresh(ctx); err != nil {
 			return err
 		}
-		if r.entry().holder != r.store.holder {
+	}
+	return errConflict
+}
+
+// changeOwn is changeAgain for a record that this process holds: changes by others that leave it the
+// holder, such as a wish to cancel, do not matter.
+func (r *record) changeOwn(ctx context.Context, edit func(*entry)) error {
+	return r.changeAgain(ctx, func(e *entry) error {
+		if e.holder != r.store.holder {
 			return errLost
 		}
-	}
-	return errLost
+		edit(e)
+		return nil
+	})
 }
 
 // refresh reads the record again.
@@ -330,9 +351,10 @@ func (r *record) refresh(ctx context.Context) error {
 	return nil
 }
 
-// renew says that the holder lives.
+// renew says that the holder lives. It leaves all else as it is: the command may come to wait or end
+// at the same moment.
 func (r *record) renew(ctx context.Context) error {
-	return r.changeOwn(ctx, stateRunning, func(*entry) {})
+	return r.changeOwn(ctx, func(*entry) {})
 }
 
 // requestCancel asks whoever holds the record to stop.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"time"
 
@@ -95,7 +96,7 @@ func (b *Bot) newSession(j *job) *session {
 		bot:    b,
 		job:    j,
 		config: b.config.get(),
-		place:  placeOf(r, false, b.Now()),
+		place:  j.place,
 		start:  r.received,
 		page:   page,
 		audit:  auditLine{id: r.recordName(), team: r.team, user: r.user, channel: r.channel, line: line},
@@ -226,7 +227,7 @@ func (s *session) checkPageOwner() error {
 	if err := json.Unmarshal([]byte(r.value), &v); err == nil && v.Person == r.person() {
 		return nil
 	}
-	s.place.Message, s.place.Replaces, s.place.Public = "", false, false
+	s.place.whisper()
 	return deniedError("only the person who ran the command can turn its pages", "press Run again to run it yourself")
 }
 
@@ -447,19 +448,38 @@ func (s *session) end(ctx context.Context, out reply) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTime)
 	defer cancel()
-	s.deliver(ctx, out.message)
 	if out.wait {
+		s.deliver(ctx, out.message)
 		s.remember(ctx)
 		s.bot.forget(s.audit.id)
 		return
 	}
-	s.bot.finish(ctx, s.job.record, out.outcome)
-	s.bot.forget(s.audit.id)
+	s.answering(ctx, out.outcome)
+	s.deliver(ctx, out.message)
 	s.audit.outcome = out.outcome
 	s.audit.duration = s.bot.Now().Sub(s.start)
 	s.bot.auditor.write(ctx, s.audit)
+	s.bot.finish(ctx, s.job.record, s.audit.id, out.outcome)
+	s.bot.forget(s.audit.id)
 	s.bot.metrics.commands.WithLabelValues(s.audit.verb, string(out.outcome)).Inc()
 	s.bot.metrics.duration.WithLabelValues(s.audit.verb).Observe(s.audit.duration.Seconds())
+}
+
+// answeringTime bounds the note that the answer is on its way, which is worth little waiting.
+const answeringTime = 2 * time.Second
+
+// answering notes in the record that the command has ended, before the answer is given: a replica
+// that takes the record over afterwards must not call the command interrupted.
+func (s *session) answering(ctx context.Context, how outcome) {
+	if s.job.record == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, answeringTime)
+	defer cancel()
+	err := s.job.record.changeOwn(ctx, func(e *entry) { e.state, e.outcome = stateAnswering, how })
+	if err != nil && !errors.Is(err, errLost) {
+		s.bot.Log.Warn("the end of a command was not recorded before its answer", "error", err, "id", s.audit.id)
+	}
 }
 
 // remember keeps in the record which message shows the preview, so that it can be replaced when the
@@ -467,8 +487,14 @@ func (s *session) end(ctx context.Context, out reply) {
 func (s *session) remember(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	err := s.job.record.change(ctx, stateWaiting, func(e *entry) { e.place = s.place })
-	if err != nil && !errors.Is(err, errLost) {
+	err := s.job.record.change(ctx, func(e *entry) error {
+		if e.state != stateWaiting {
+			return errLost
+		}
+		e.place = s.place
+		return nil
+	})
+	if err != nil && !errors.Is(err, errLost) && !errors.Is(err, errConflict) {
 		s.bot.Log.Warn("the place of a preview was not recorded", "error", err, "id", s.audit.id)
 	}
 }
@@ -489,21 +515,21 @@ func (s *session) deliver(ctx context.Context, m message) {
 	}
 }
 
-// finish marks a record as answered. If the API server is away now, the keeper does so later.
-func (b *Bot) finish(ctx context.Context, r *record, how outcome) {
-	if r == nil {
-		return
+// finish marks a record as answered. If the API server is away now, the keeper does so later; also if
+// there seems to be no record, since the request to create it may have arrived all the same.
+func (b *Bot) finish(ctx context.Context, r *record, name string, how outcome) {
+	if r != nil {
+		ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+		defer cancel()
+		err := r.changeOwn(ctx, func(e *entry) { e.state, e.outcome, e.place = stateDone, how, nil })
+		if err == nil || errors.Is(err, errLost) {
+			return
+		}
+		b.Log.Warn("a record could not be closed yet", "error", err, "id", name)
 	}
-	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
-	defer cancel()
-	err := r.changeOwn(ctx, stateDone, func(e *entry) { e.outcome, e.place = how, nil })
-	if err == nil || errors.Is(err, errLost) {
-		return
-	}
-	b.Log.Warn("a record could not be closed yet", "error", err)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.ended[r.entry().name] = how
+	b.ended[name] = ended{how: how, at: b.Now()}
 }
 
 // forget drops a job that is no longer at work here.
@@ -511,4 +537,11 @@ func (b *Bot) forget(name string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.running, name)
+}
+
+// forgetEnded drops what was kept of ended commands whose records never appeared.
+func (b *Bot) forgetEnded() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	maps.DeleteFunc(b.ended, func(_ string, e ended) bool { return b.Now().Sub(e.at) > keepRecords })
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -41,13 +42,15 @@ func (b *Bot) serveSockets(ctx, work context.Context) error {
 // it is closed, so that nothing is delivered into a gap.
 func (b *Bot) keepSocket(ctx, work context.Context) error {
 	var old *socket
+	var retired sync.WaitGroup
+	defer retired.Wait()
 	defer func() { old.close() }()
 	for {
 		next, err := b.dialUntil(ctx, work)
 		if err != nil || next == nil {
 			return err
 		}
-		old.close()
+		old.retire(ctx, &retired)
 		old = next
 		select {
 		case <-ctx.Done():
@@ -87,10 +90,11 @@ type socket struct {
 	conn *websocket.Conn
 
 	writing sync.Mutex
-	acks    sync.WaitGroup
-	leaving chan struct{} // closed when Slack announces the end
-	ended   chan struct{} // closed when nothing is read any more
+	acks    sync.WaitGroup // added to by the reader only, so nothing is added once ended is closed
+	leaving chan struct{}  // closed when Slack announces the end
+	ended   chan struct{}  // closed when nothing is read any more
 	leave   func()
+	closing atomic.Bool
 }
 
 // dial opens a connection and waits for Slack's hello.
@@ -146,7 +150,27 @@ func (s *socket) pong(data string) error {
 	return s.conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(slackTimeout))
 }
 
-func (s *socket) alive() error { return s.conn.SetReadDeadline(time.Now().Add(pingTimeout)) }
+// errClosing ends the reading of a connection that is being closed.
+var errClosing = errors.New("the connection is being closed")
+
+// alive lets the connection be silent for another pingTimeout. It looks at closing after the deadline
+// was set, and stopReading sets closing before it sets the deadline: so the last deadline is the past.
+func (s *socket) alive() error {
+	if err := s.conn.SetReadDeadline(time.Now().Add(pingTimeout)); err != nil {
+		return err
+	}
+	if s.closing.Load() {
+		return errClosing
+	}
+	return nil
+}
+
+// stopReading ends the reader and waits for its end.
+func (s *socket) stopReading() {
+	s.closing.Store(true)
+	_ = s.conn.NetConn().SetReadDeadline(time.Now()) // fails if it is closed already, which ends the reader too
+	<-s.ended
+}
 
 // read takes envelopes until the connection ends.
 func (s *socket) read(work context.Context) {
@@ -178,7 +202,9 @@ func (s *socket) take(work context.Context, frame []byte) {
 		s.acks.Add(1)
 		go func() {
 			defer s.acks.Done()
-			s.ack(envelope, s.bot.receive(work, envelope.Type, envelope.Payload))
+			if ack := s.bot.receive(work, envelope.Type, envelope.Payload); ack.taken {
+				s.ack(envelope, ack.answer)
+			}
 		}()
 	}
 }
@@ -202,11 +228,31 @@ func (s *socket) ack(envelope socketmode.Request, answer any) {
 	}
 }
 
+// lingerTime is how long a connection that was replaced is still read: Slack may have sent envelopes
+// by it before it knew of the new one. Slack itself closes it after some seconds.
+const lingerTime = 2 * time.Second
+
+// retire closes a connection that was replaced, after what still comes by it was taken.
+func (s *socket) retire(ctx context.Context, done *sync.WaitGroup) {
+	if s == nil {
+		return
+	}
+	done.Go(func() {
+		select {
+		case <-s.ended:
+		case <-time.After(lingerTime):
+		case <-ctx.Done():
+		}
+		s.close()
+	})
+}
+
 // close ends the connection after what it delivered was acknowledged.
 func (s *socket) close() {
 	if s == nil {
 		return
 	}
+	s.stopReading()
 	s.acks.Wait()
 	s.writing.Lock()
 	defer s.writing.Unlock()
