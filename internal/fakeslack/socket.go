@@ -95,7 +95,8 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		s.refuseSocket(conn, count)
 		return
 	}
-	_ = socket.send(s.hello(count, r.URL.Query().Get("debug_reconnects") == "true"))
+	_ = conn.WriteMessage(websocket.TextMessage, []byte(compactJSON(s.hello(count, r.URL.Query().Get("debug_reconnects") == "true"))))
+	socket.write.Unlock()
 	s.background(socket.ping)
 	socket.read()
 }
@@ -108,7 +109,8 @@ func (s *Server) takeTicket(ticket string) bool {
 	return ok && !s.opts.Now().After(expires) && s.ctx.Err() == nil
 }
 
-// addSocket registers a connection, or returns nil when the app has too many.
+// addSocket registers a connection, or returns nil when the app has too many. The caller holds the
+// socket's write lock afterwards: whatever is sent to the socket from now on, hello comes first.
 func (s *Server) addSocket(conn *websocket.Conn) (*Socket, int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,6 +119,7 @@ func (s *Server) addSocket(conn *websocket.Conn) (*Socket, int) {
 	}
 	s.sockets.lastID++
 	socket := &Socket{ID: s.sockets.lastID, srv: s, conn: conn, gone: make(chan struct{})}
+	socket.write.Lock()
 	s.sockets.open = append(s.sockets.open, socket)
 	s.notify()
 	return socket, len(s.sockets.open)

@@ -497,3 +497,25 @@ func TestPings(t *testing.T) {
 	// From here on nobody reads, so no pong goes back.
 	waitFor(t, l, func() bool { return len(l.Sockets()) == 0 })
 }
+
+func TestHelloComesBeforeAnyEnvelope(t *testing.T) {
+	l := newLab(t, fakeslack.Options{})
+	for range 50 {
+		typed := make(chan error, 1)
+		go func() {
+			err := l.WaitSockets(within(t), 1)
+			if err == nil {
+				_, err = l.ann.Slash(l.room, "/lab", "status")
+			}
+			typed <- err
+		}()
+		socket, hello := l.dial(t)
+		if hello["type"] != "hello" {
+			t.Fatalf("the first frame is %v", hello)
+		}
+		must(0, <-typed)(t)
+		socket.ack(socket.next(), nil)
+		_ = socket.Close()
+		must(0, l.WaitSockets(within(t), 0))(t)
+	}
+}
