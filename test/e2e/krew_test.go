@@ -25,11 +25,11 @@ func TestKrew(t *testing.T) {
 	index, manifest := makeIndex(t, dist, server.URL)
 
 	krewRoot := t.TempDir()
-	sh := newShell(t, filepath.Join(krewRoot, "bin"), filepath.Dir(tool(t, "kubectl")))
+	krew := tool(t, "krew")
+	sh := newShell(t, filepath.Join(krewRoot, "bin"), kubectlWithKrew(t, krew))
 	sh.set("KREW_ROOT", krewRoot)
 	sh.set("KREW_DEFAULT_INDEX_URI", index)
 	sh.set("KREW_NO_UPGRADE_CHECK", "1")
-	krew := tool(t, "krew")
 
 	// It installs every platform's archive, and wants LICENSE in each.
 	sh.must(tool(t, "validate-krew-manifest"), "-manifest", manifest)
@@ -55,6 +55,19 @@ func TestKrew(t *testing.T) {
 	if out, err := sh.run("kubectl", cli.Plugin, "version"); err == nil {
 		t.Errorf("the plugin still runs after its uninstallation:\n%s", out)
 	}
+}
+
+// kubectlWithKrew returns a folder that has kubectl, in which it finds krew as "kubectl krew", and
+// nothing else: bin/ has the plugin itself.
+func kubectlWithKrew(t *testing.T, krew string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, program := range map[string]string{"kubectl": tool(t, "kubectl"), "kubectl-krew": krew} {
+		if err := os.Symlink(program, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 // makeIndex makes a krew index whose archives a local server hands out, and returns its folder and

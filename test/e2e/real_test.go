@@ -404,7 +404,8 @@ func (c *realCluster) status() realStatus {
 	return status
 }
 
-// breakHalf kills half of the cluster, at different levels, and returns the namespaces it was in.
+// breakHalf kills half of the cluster, at different levels, and returns the namespaces it was in. They
+// are held open until the test ends: the kernel gives a free one's number to the next program's.
 func (c *realCluster) breakHalf() map[string]bool {
 	namespaces := map[string]bool{}
 	inside := c.processes()
@@ -412,11 +413,12 @@ func (c *realCluster) breakHalf() map[string]bool {
 		for _, ns := range namespacesOf(pid) {
 			namespaces[ns] = true
 		}
+		c.hold(pid)
 	}
 	for _, ns := range namespacesOf(os.Getpid()) {
 		delete(namespaces, ns)
 	}
-	if len(namespaces) < 4*5 {
+	if len(namespaces) < 4*len(namespaceKinds()) {
 		c.t.Fatalf("found only %d namespaces of 4 nodes", len(namespaces))
 	}
 	status := c.status()
@@ -452,9 +454,21 @@ func allProcesses() []int {
 	return pids
 }
 
+// hold keeps a process's namespaces until the test ends.
+func (c *realCluster) hold(pid int) {
+	for _, kind := range namespaceKinds() {
+		if file, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", pid, kind)); err == nil {
+			c.t.Cleanup(func() { _ = file.Close() })
+		}
+	}
+}
+
+// namespaceKinds leaves out networks and mounts, which would not go away while a test holds them.
+func namespaceKinds() []string { return []string{"pid", "uts", "ipc", "cgroup"} }
+
 func namespacesOf(pid int) []string {
 	var list []string
-	for _, kind := range []string{"net", "mnt", "pid", "uts", "ipc", "cgroup"} {
+	for _, kind := range namespaceKinds() {
 		if ns, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, kind)); err == nil {
 			list = append(list, ns)
 		}
@@ -517,13 +531,7 @@ func checkNothingLeft(t *testing.T, c *realCluster, namespaces map[string]bool, 
 	if pids := c.processes(); len(pids) > 0 {
 		t.Errorf("processes are left: %v", pids)
 	}
-	for _, pid := range allProcesses() {
-		for _, ns := range namespacesOf(pid) {
-			if namespaces[ns] {
-				t.Errorf("process %d is in namespace %s of the cluster", pid, ns)
-			}
-		}
-	}
+	checkNobodyIn(t, namespaces)
 	groups, _ := filepath.Glob("/sys/fs/cgroup/*/labcluster-" + c.name)
 	more, _ := filepath.Glob("/sys/fs/cgroup/labcluster-" + c.name)
 	if groups = append(groups, more...); len(groups) > 0 {
@@ -534,5 +542,28 @@ func checkNothingLeft(t *testing.T, c *realCluster, namespaces map[string]bool, 
 	}
 	if _, err := os.Stat(c.kubeconfig); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the kubeconfig is left: %v", err)
+	}
+}
+
+// checkNobodyIn waits until the namespaces have no process. Killed ones that lost their parent stay
+// until the machine's first process has reaped them.
+func checkNobodyIn(t *testing.T, namespaces map[string]bool) {
+	t.Helper()
+	var left []string
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		left = left[:0]
+		for _, pid := range allProcesses() {
+			if slices.ContainsFunc(namespacesOf(pid), func(ns string) bool { return namespaces[ns] }) {
+				cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+				left = append(left, fmt.Sprintf("%d (%q)", pid, cmdline))
+			}
+		}
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("processes are left in the cluster's namespaces: %v", left)
+			return
+		}
 	}
 }
