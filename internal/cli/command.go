@@ -111,6 +111,9 @@ func (a *app) run(ctx context.Context, in invocation) error {
 	if err := checkTimeout(*a.flags.Timeout); err != nil {
 		return err
 	}
+	if err := actions.ValidateNamespace(*a.flags.Namespace); err != nil {
+		return withHelp(in, a.name(), err)
+	}
 	printer, err := in.printing.printer(a.terminal)
 	if err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
-	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/kubectl-lab/kubectl-lab/internal/suggest"
 	"github.com/kubectl-lab/kubectl-lab/pkg/actions"
@@ -75,8 +74,8 @@ func (c *command) complete(args []string) error {
 	if err := c.output.validate(); err != nil {
 		return err
 	}
-	if faults := validation.IsDNS1123Label(c.namespace); c.namespace != "" && len(faults) > 0 {
-		return actions.UsageErrorf("--namespace %q: %s", c.namespace, faults[0])
+	if err := actions.ValidateNamespace(c.namespace); err != nil {
+		return err
 	}
 	if wanter, ok := c.options.(actions.ObjectsWanter); ok {
 		wanter.SetObjectsWanted(c.output.objects())

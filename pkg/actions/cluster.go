@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/cli-runtime/pkg/resource"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -72,6 +73,15 @@ func (c *Cluster) Getter() resource.RESTClientGetter { return c.conn }
 
 // Namespace is the default namespace, and whether the requester named it.
 func (c *Cluster) Namespace() (name string, given bool, err error) { return c.conn.Namespace() }
+
+// ValidateNamespace refuses what no namespace can be called, before a cluster is asked. Empty stands for
+// the default one.
+func ValidateNamespace(name string) error {
+	if faults := validation.IsDNS1123Label(name); name != "" && len(faults) > 0 {
+		return UsageErrorf("--namespace %q: %s", name, faults[0])
+	}
+	return nil
+}
 
 // Kubernetes is the typed client. It speaks protobuf, which costs the server and the client less
 // than JSON. Its requests end after --request-timeout.
