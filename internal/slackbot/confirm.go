@@ -47,7 +47,9 @@ func (s *session) refused(p *rehearsal, err error) reply {
 type rehearsal struct {
 	result  actions.Result
 	changes []actions.Change
-	watch   *watcher
+	// known says that the changes are all that there would be.
+	known bool
+	watch *watcher
 }
 
 // rehearse runs the command without effect. The command itself is parsed anew for it, since options
@@ -65,7 +67,7 @@ func (s *session) rehearse(ctx context.Context) (*rehearsal, error) {
 	result, watch, err := s.execute(ctx, c, s.place)
 	p := &rehearsal{result: result, watch: watch}
 	if changer, ok := result.(actions.Changer); ok {
-		p.changes = changer.Changes()
+		p.changes, p.known = changer.Changes(), true
 	}
 	return p, err
 }
@@ -73,18 +75,23 @@ func (s *session) rehearse(ctx context.Context) (*rehearsal, error) {
 // unchanged reports whether the rehearsal showed that there is nothing to do.
 func (p *rehearsal) unchanged() bool {
 	for _, c := range p.changes {
-		if c.Outcome != actions.OutcomeUnchanged {
+		if c.Outcome != actions.OutcomeUnchanged && c.Outcome != actions.OutcomeSkipped {
 			return false
 		}
 	}
-	return len(p.changes) > 0
+	return p.known
 }
 
-// digest tells two rehearsals with different effects apart.
+// digest tells two rehearsals with different effects apart. What is to be created follows from the
+// command alone; what the API server fills in, such as a pod's volume kube-api-access-… and a
+// service's address, is another at each rehearsal and does not count.
 func (p *rehearsal) digest() string {
 	h := sha256.New()
 	for _, c := range p.changes {
 		fmt.Fprintf(h, "%s/%s %s %s\n", c.Object.Namespace, c.Object, c.Outcome, c.Message)
+		if c.Before == nil {
+			continue
+		}
 		for line := range strings.Lines(diff(c)) {
 			if line[0] == '+' || line[0] == '-' { // what stands around the change may change
 				fmt.Fprint(h, line)
