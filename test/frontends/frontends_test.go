@@ -5,130 +5,43 @@ package frontends
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
-	"encoding/pem"
-	"io"
-	"log/slog"
-	"net/http"
+	"fmt"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/kballard/go-shellquote"
+	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
-	"sigs.k8s.io/yaml"
 
 	"github.com/kubectl-lab/kubectl-lab/internal/cli"
-	"github.com/kubectl-lab/kubectl-lab/internal/fakeslack"
-	"github.com/kubectl-lab/kubectl-lab/internal/slackbot"
 	"github.com/kubectl-lab/kubectl-lab/internal/testcluster"
 	"github.com/kubectl-lab/kubectl-lab/pkg/actions"
 )
 
-// corpus is the command lines. Those with confirm write, and need a click in Slack.
-func corpus() []struct {
-	line    string
-	confirm bool
-} {
-	return []struct {
-		line    string
-		confirm bool
-	}{
-		{"version", false},
-		{"version --client", false},
-		{"label nodes --list", false},
-		{"label nodes k8s02 corpus=one", true},
-		{"label nodes k8s02 k8s03 corpus=two --overwrite", true},
-		{"label nodes --all corpus-", false}, // nothing to do, so nothing to confirm
-		{"label nodes k8s01 corpus=x --dry-run=server", false},
-		{"label nodes -l 'no such=selector' a=b", false},
-		{"label nodes", false},
-		{"create namespace corpus-made", true},
-		{"get nodes", false},
-		{"get pods -A -o name", false},
-		{"get ns default -o yaml", false},
-		{"describe node k8s01", false},
-		{"delete namespace no-such-one", false},
-		{"statsu", false},
-	}
-}
+// The namespaces in which each front end runs the corpus; each has its own, since a namespace takes
+// its time to go away.
+const (
+	terminalNamespace = "corpus-t"
+	slackNamespace    = "corpus-s"
+)
 
-// recorder is a proxy in front of the API server that writes down what is asked.
-type recorder struct {
-	mu       sync.Mutex
-	requests []string
-}
-
-// handler passes requests on with the administrator's credentials; the person is still impersonated.
-func (r *recorder) handler(t *testing.T, config *rest.Config) http.Handler {
-	t.Helper()
-	target, err := url.Parse(config.Host)
-	check(t, err)
-	transport, err := rest.TransportFor(config)
-	check(t, err)
-	proxy := httputil.NewSingleHostReverseProxy(target)
-	proxy.Transport = transport
-	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		body, err := io.ReadAll(request.Body)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		r.note(request, body)
-		request.Body = io.NopCloser(bytes.NewReader(body))
-		proxy.ServeHTTP(w, request)
-	})
-}
-
-// note writes a request down, unless it is the bot's own: about its records, its health, or a rehearsal.
-// A resource version differs from one run to the next.
-func (r *recorder) note(request *http.Request, body []byte) {
-	path, query := request.URL.Path, request.URL.Query()
-	own := strings.Contains(path, "/leases") || path == "/readyz"
-	rehearsal := query.Get("dryRun") != "" && request.Header.Get("Impersonate-User") != ""
-	if own || rehearsal && !bytes.Contains(body, []byte("corpus\":\"x\"")) {
-		return
-	}
-	query.Del("timeout")
-	line := request.Method + " " + path + "?" + query.Encode() + " " + withoutVersion(string(body))
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.requests = append(r.requests, line)
-}
-
-func withoutVersion(body string) string {
-	before, rest, found := strings.Cut(body, `"resourceVersion":"`)
-	if !found {
-		return body
-	}
-	_, after, _ := strings.Cut(rest, `"`)
-	return before + after
-}
-
-// take returns what was asked since the last time, each request once, in order of its text: requests
-// about several objects run side by side, and Slack's rehearsal reads what the run reads again.
-func (r *recorder) take() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	taken := slices.Clone(r.requests)
-	r.requests = nil
-	slices.Sort(taken)
-	return slices.Compact(taken)
+// outcome is what a command came to, in a form that both front ends have.
+type outcome struct {
+	// rehearsed are the requests of the command's rehearsal, if it has one, and requests all.
+	rehearsed, requests []string
+	// ended is the exit code.
+	ended string
+	// said is the result's or the error's text.
+	said string
 }
 
 func TestSameRequests(t *testing.T) {
@@ -139,150 +52,196 @@ func TestSameRequests(t *testing.T) {
 	seen := &recorder{}
 	server := httptest.NewTLSServer(seen.handler(t, config))
 	t.Cleanup(server.Close)
-	kubeconfig := writeKubeconfig(t, server)
-	chat := startBot(t, admin, kubeconfig)
-	for _, command := range corpus() {
-		seen.take()
-		prepare(t, admin)
-		words, err := shellquote.Split(command.line)
-		check(t, err)
-		cli.Run(t.Context(), cli.Config{
-			Streams: genericiooptions.IOStreams{In: &bytes.Buffer{}, Out: io.Discard, ErrOut: io.Discard},
-			Build:   actions.BuildInfo{Version: "v0.0.0-test"},
-			Actions: actions.All(),
-			Getenv:  func(string) string { return "" },
-		}, append(words, "--kubeconfig="+kubeconfig))
-		terminal := seen.take()
-		prepare(t, admin)
-		chat.run(t, command.line, command.confirm)
-		if diff := cmp.Diff(terminal, seen.take()); diff != "" {
-			t.Errorf("%q: the terminal's (-) and Slack's (+) requests differ:\n%s\nSlack shows: %v", command.line, diff, chat.last)
+	for _, name := range []string{terminalNamespace, slackNamespace, recordsNamespace} {
+		createNamespace(t, admin, name)
+	}
+
+	var inTerminal []outcome
+	shell := &terminal{seen: seen, kubeconfig: writeKubeconfig(t, server, terminalNamespace)}
+	for _, l := range corpus() {
+		inTerminal = append(inTerminal, shell.run(t, l))
+	}
+	waitGone(t, admin, terminalNamespace+"-")
+	chat := startBot(t, admin, seen, writeKubeconfig(t, server, ""))
+	for i, l := range corpus() {
+		compare(t, l, inTerminal[i], chat.run(t, l))
+	}
+	t.Run("elsewhere", func(t *testing.T) {
+		for _, text := range elsewhere() {
+			chat.refuses(t, text, "files cannot be read here")
 		}
-	}
-}
-
-// prepare undoes what a line of the corpus made, so that both front ends find the same cluster.
-func prepare(t *testing.T, admin kubernetes.Interface) {
-	t.Helper()
-	nodes, err := admin.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{LabelSelector: "corpus"})
-	check(t, err)
-	for i := range nodes.Items {
-		node := &nodes.Items[i]
-		delete(node.Labels, "corpus")
-		_, _ = admin.CoreV1().Nodes().Update(t.Context(), node, metav1.UpdateOptions{})
-	}
-	_ = admin.CoreV1().Namespaces().Delete(t.Context(), "corpus-made", metav1.DeleteOptions{})
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if _, err := admin.CoreV1().Namespaces().Get(t.Context(), "corpus-made", metav1.GetOptions{}); err != nil {
-			return
+	})
+	t.Run("terminal only", func(t *testing.T) {
+		for _, text := range terminalOnlyLines() {
+			chat.refuses(t, text, "works in a terminal only")
 		}
-	}
-	t.Fatal("namespace corpus-made does not go away")
-}
-
-// writeKubeconfig points at the proxy. It holds no credentials; the proxy adds them.
-func writeKubeconfig(t *testing.T, server *httptest.Server) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "kubeconfig")
-	config := clientcmdapi.NewConfig()
-	config.Clusters["proxy"] = &clientcmdapi.Cluster{Server: server.URL, CertificateAuthorityData: pemOf(server.Certificate())}
-	config.AuthInfos["nobody"] = &clientcmdapi.AuthInfo{}
-	config.Contexts["proxy"] = &clientcmdapi.Context{Cluster: "proxy", AuthInfo: "nobody"}
-	config.CurrentContext = "proxy"
-	check(t, clientcmd.WriteToFile(*config, path))
-	return path
-}
-
-// chat is a person in a channel with the bot.
-type chat struct {
-	slack  *fakeslack.Server
-	room   *fakeslack.Channel
-	person *fakeslack.User
-	last   fakeslack.Message // the answer to the last command
-}
-
-func startBot(t *testing.T, admin kubernetes.Interface, kubeconfig string) *chat {
-	t.Helper()
-	_, err := admin.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "labbot"}}, metav1.CreateOptions{})
-	check(t, err)
-	s, err := fakeslack.New(fakeslack.Options{})
-	check(t, err)
-	t.Cleanup(s.Close)
-	c := &chat{slack: s, person: s.Team().AddUser("alice")}
-	c.room = s.Team().AddChannel("lab", fakeslack.PublicChannel, c.person)
-	data, err := yaml.Marshal(slackbot.Config{
-		APIVersion: slackbot.ConfigAPIVersion, Kind: slackbot.ConfigKind,
-		Teams:    []string{s.Team().ID},
-		Clusters: []slackbot.ClusterConfig{{Name: "lab"}},
-		People:   []slackbot.Binding{{Users: []string{s.Team().ID + ":" + c.person.ID}, Groups: []string{"corpus-admins"}}},
-		Channels: []slackbot.ChannelRule{{ID: c.room.ID}},
-		Limits:   slackbot.Limits{PerMinute: 1000},
 	})
-	check(t, err)
-	path := filepath.Join(t.TempDir(), "config.yaml")
-	check(t, os.WriteFile(path, data, 0o600))
-	allow(t, admin)
-	bot, err := slackbot.New(slackbot.Options{
-		ConfigPath: path, Kubeconfig: kubeconfig, Namespace: "labbot", SlackAPI: s.APIURL(),
-		Secrets: slackbot.Secrets{BotToken: s.Team().BotToken(), AppToken: s.AppToken()},
-		Actions: actions.All(), Build: actions.BuildInfo{Version: "v0.0.0-test"},
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Audit: io.Discard,
-	})
-	check(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- bot.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		<-ended
-	})
-	check(t, s.WaitSockets(t.Context(), 1))
-	return c
 }
 
-// run gives a command in Slack, confirms it if need be, and waits for its end.
-func (c *chat) run(t *testing.T, line string, confirm bool) {
+// waitGone waits for the end of the namespaces whose names begin so: the next front end would find them.
+func waitGone(t *testing.T, admin kubernetes.Interface, prefix string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	in, err := c.person.Slash(c.room, "/lab", line)
-	check(t, err)
-	m, err := in.WaitMessage(ctx, nil)
-	check(t, err)
-	c.last = m
-	if !confirm {
-		return
-	}
-	_, err = c.person.Click(m, "Confirm")
-	if err != nil {
-		t.Fatalf("%q: %v", line, err)
-	}
-	_, err = c.slack.WaitMessage(ctx, func(now fakeslack.Message) bool {
-		_, waiting := now.Button("Confirm")
-		return now.TS == m.TS && !waiting
+	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, patient, true, func(ctx context.Context) (bool, error) {
+		list, err := admin.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return false, err
+		}
+		return !slices.ContainsFunc(list.Items, func(n corev1.Namespace) bool { return strings.HasPrefix(n.Name, prefix) }), nil
 	})
 	check(t, err)
 }
 
-func check(t *testing.T, err error) {
+// compare holds Slack to what the terminal did.
+func compare(t *testing.T, l line, terminal, slack outcome) {
 	t.Helper()
-	if err != nil {
-		t.Fatal(err)
+	if diff := cmp.Diff(terminal.rehearsed, slack.rehearsed); diff != "" {
+		t.Errorf("%q: the requests of the terminal's --dry-run=server (-) and of Slack's preview (+) differ:\n%s\nSlack says: %s", l.text, diff, slack.said)
+	}
+	if diff := cmp.Diff(terminal.requests, slack.requests); diff != "" {
+		t.Errorf("%q: the terminal's (-) and Slack's (+) requests differ:\n%s\nSlack says: %s", l.text, diff, slack.said)
+	}
+	if terminal.ended != slack.ended {
+		t.Errorf("%q: ends in the terminal with %q, in Slack with %q\nterminal: %s\nSlack: %s", l.text, terminal.ended, slack.ended, terminal.said, slack.said)
+	}
+	if l.kind == printing && !strings.Contains(words(slack.said), words(terminal.said)) {
+		t.Errorf("%q: the terminal says %q, Slack %q", l.text, terminal.said, slack.said)
+	}
+	if message := errorMessage(terminal.said); message != "" && !strings.Contains(words(slack.said), words(message)) {
+		t.Errorf("%q: the terminal's error is %q, Slack says %q", l.text, message, slack.said)
 	}
 }
 
-// pemOf is a certificate as kubeconfigs hold it.
-func pemOf(c *x509.Certificate) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
+// words are a text without its line breaks, which follow the width of a screen.
+func words(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// errorMessage is the message of an error as the terminal prints it, without the way out, which names
+// the terminal's commands.
+func errorMessage(text string) string {
+	_, message, found := strings.Cut(text, "error: ")
+	if !found || strings.Contains(message, "unknown command") { // the front ends' own names are in it
+		return ""
+	}
+	message, _, _ = strings.Cut(message, "\n")
+	return message
 }
 
-// allow makes the person an administrator, as whoever runs the terminal is.
-func allow(t *testing.T, admin kubernetes.Interface) {
+// terminal is a person at a terminal.
+type terminal struct {
+	seen       *recorder
+	kubeconfig string
+}
+
+// run gives a command, after its rehearsal if Slack rehearses it.
+func (c *terminal) run(t *testing.T, l line) outcome {
 	t.Helper()
-	_, err := admin.RbacV1().ClusterRoleBindings().Create(t.Context(), &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: "corpus-admins"},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
-		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: "corpus-admins"}},
-	}, metav1.CreateOptions{})
+	var rehearsal []request
+	if l.kind == writing || l.kind == stopping {
+		rehearsal, _ = c.command(t, l.text, "--dry-run=server")
+	}
+	requests, end := c.command(t, l.text)
+	if changes := slices.ContainsFunc(requests, request.changes); l.kind == writing && !changes {
+		t.Errorf("%q: is to write, and writes nothing: %s", l.text, end.said)
+	}
+	switch l.kind {
+	case writing:
+		end.rehearsed = meaning(rehearsal, terminalNamespace)
+		end.requests = meaning(append(rehearsal, requests...), terminalNamespace)
+	case stopping:
+		end.requests = meaning(rehearsal, terminalNamespace)
+	default:
+		end.requests = meaning(requests, terminalNamespace)
+	}
+	return end
+}
+
+// command runs a command line as "kubectl lab" does.
+func (c *terminal) command(t *testing.T, text string, more ...string) ([]request, outcome) {
+	t.Helper()
+	c.seen.take()
+	args, err := shellquote.Split(strings.ReplaceAll(text, "NS", terminalNamespace))
 	check(t, err)
+	var out, errOut bytes.Buffer
+	code := cli.Run(t.Context(), cli.Config{
+		Streams: genericiooptions.IOStreams{In: &bytes.Buffer{}, Out: &out, ErrOut: &errOut},
+		Build:   actions.BuildInfo{Version: testVersion},
+		Actions: actions.All(),
+		Getenv:  func(string) string { return "" },
+	}, withFlags(args, append(more, "--kubeconfig="+c.kubeconfig, "--cache-dir="+filepath.Dir(c.kubeconfig))))
+	return c.seen.take(), outcome{
+		ended: fmt.Sprint(int(code)),
+		said:  settle(out.String()+errOut.String(), terminalNamespace),
+	}
+}
+
+// withFlags adds flags in front of "--", behind which words belong to a container.
+func withFlags(args, flags []string) []string {
+	at := slices.Index(args, "--")
+	if at < 0 {
+		at = len(args)
+	}
+	return slices.Insert(args, at, flags...)
+}
+
+// TestCorpusIsWhole fails if a verb or a flag is missing from the corpus: both front ends are held to
+// the same meaning for all of them.
+func TestCorpusIsWhole(t *testing.T) {
+	given := map[string][]string{} // words of the lines, by verb
+	for _, l := range corpus() {
+		noteLine(t, given, l.text)
+	}
+	for _, text := range elsewhere() {
+		noteLine(t, given, text)
+	}
+	for _, action := range actions.All() {
+		words, found := given[action.Words]
+		if !found {
+			t.Errorf("no line of the corpus is of the verb %q", action.Words)
+			continue
+		}
+		flagsOf(action).VisitAll(func(flag *pflag.Flag) {
+			if !actions.IsTerminalOnly(flag) && !givesFlag(words, flag) {
+				t.Errorf("no line of the corpus gives --%s of %q", flag.Name, action.Words)
+			}
+		})
+	}
+}
+
+func noteLine(t *testing.T, given map[string][]string, text string) {
+	t.Helper()
+	words, err := shellquote.Split(text)
+	check(t, err)
+	action, rest, found := actions.Find(actions.All(), words)
+	if found {
+		given[action.Words] = append(given[action.Words], append(rest, "")...) // not nil, even without words
+	}
+}
+
+func flagsOf(action actions.Action) *pflag.FlagSet {
+	flags := pflag.NewFlagSet(action.Words, pflag.ContinueOnError)
+	action.New().Bind(flags)
+	return flags
+}
+
+func givesFlag(words []string, flag *pflag.Flag) bool {
+	return slices.ContainsFunc(words, func(word string) bool {
+		name, _, _ := strings.Cut(word, "=")
+		return name == "--"+flag.Name || flag.Shorthand != "" && name == "-"+flag.Shorthand
+	})
+}
+
+// terminalOnlyLines gives each flag that works in a terminal only, with its verb.
+func terminalOnlyLines() []string {
+	var lines []string
+	for _, action := range actions.All() {
+		flagsOf(action).VisitAll(func(flag *pflag.Flag) {
+			switch {
+			case !actions.IsTerminalOnly(flag):
+			case flag.NoOptDefVal != "":
+				lines = append(lines, action.Words+" x --"+flag.Name)
+			default:
+				lines = append(lines, action.Words+" x --"+flag.Name+"=x")
+			}
+		})
+	}
+	return lines
 }
