@@ -35,6 +35,7 @@ type fault struct {
 const (
 	ResponseURLTarget = "response_url"
 	UploadTarget      = "upload"
+	DownloadTarget    = "download"
 	SocketTarget      = "socket" // the WebSocket handshake
 	AnyTarget         = "*"
 )

@@ -5,10 +5,12 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 )
 
-// File is a file that the app uploaded.
+// File is a file that the app or a person uploaded.
 type File struct {
 	ID      string `json:"id"`
 	Name    string `json:"name"`
@@ -16,6 +18,7 @@ type File struct {
 	Snippet string `json:"snippet_type,omitempty"`
 	Content []byte `json:"content"`
 
+	user   string // who uploaded it
 	ticket string // of the upload URL
 	length int    // as announced
 	loaded bool
@@ -33,7 +36,7 @@ func filesGetUploadURL(c *call) (answer, *apiError) {
 	if snippet != "" && length > MaxSnippetBytes {
 		return nil, fail("snippet_too_large")
 	}
-	f := &File{ID: c.newID("F"), Name: name, Title: name, Snippet: snippet, ticket: randomHex(16), length: length}
+	f := &File{ID: c.newID("F"), Name: name, Title: name, Snippet: snippet, user: c.team.bot.ID, ticket: randomHex(16), length: length}
 	c.files[f.ID] = f
 	return answer{"upload_url": c.base + "/upload/v1/" + f.ticket, "file_id": f.ID}, nil
 }
@@ -158,10 +161,78 @@ func (c *call) shareFiles(files []File, targets []*Channel) (answer, *apiError) 
 	return answer{"files": out}, nil
 }
 
-func (c *call) filePayload(f File) map[string]any {
+func (s *Server) filePayload(f File) map[string]any {
+	private := s.base + "/files-pri/" + f.ID + "/"
+	name := url.PathEscape(f.Name)
 	return map[string]any{
 		"id": f.ID, "name": f.Name, "title": f.Title, "mimetype": "text/plain", "filetype": "text", "size": len(f.Content),
-		"user": c.team.bot.ID, "mode": "hosted", "url_private": c.base + "/files-pri/" + f.ID + "/" + f.Name,
+		"user": f.user, "mode": "hosted", "is_external": false,
+		"url_private": private + name, "url_private_download": private + "download/" + name,
+	}
+}
+
+// Upload is a file that a person attaches to a message.
+type Upload struct {
+	Name    string
+	Content []byte
+}
+
+// addFiles keeps the files that a person uploads. The caller holds s.mu.
+func (s *Server) addFiles(u *User, attached []Upload) []File {
+	var files []File
+	for _, a := range attached {
+		f := &File{ID: s.newID("F"), Name: a.Name, Title: a.Name, Content: a.Content, user: u.ID, loaded: true, done: true}
+		s.files[f.ID] = f
+		files = append(files, *f)
+	}
+	return files
+}
+
+// addFilesTo puts a message's files into its event. Direct messages with files have a subtype, and then
+// lack the team (https://github.com/slackapi/slack-api-specs/issues/62); mentions do not.
+func (s *Server) addFilesTo(event map[string]any, m *Message) {
+	files := []any{}
+	for _, f := range m.Files {
+		files = append(files, s.filePayload(f))
+	}
+	event["files"], event["upload"], event["display_as_bot"] = files, false, false
+	if event["type"] == "message" {
+		event["subtype"] = "file_share"
+		delete(event, "team")
+	}
+}
+
+// filesInfo implements https://docs.slack.dev/reference/methods/files.info.
+func filesInfo(c *call) (answer, *apiError) {
+	f := c.files[c.args.str("file")]
+	if f == nil || !f.done {
+		return nil, fail("file_not_found")
+	}
+	return answer{"file": c.filePayload(*f), "comments": []any{}}, nil
+}
+
+// serveDownload serves a file to who shows a bot token with the scope files:read. Others are sent to the
+// login page, as Slack does.
+func (s *Server) serveDownload(w http.ResponseWriter, r *http.Request) {
+	if _, ok := s.record(w, r, DownloadTarget); !ok {
+		return
+	}
+	if f := s.takeFault(DownloadTarget); f != nil {
+		f.apply(s, w, r)
+		return
+	}
+	s.mu.Lock()
+	team := s.teamOfToken(bearer(r, args{}))
+	f := s.files[r.PathValue("file")]
+	allowed := team != nil && slices.Contains(team.scopes, "files:read")
+	s.mu.Unlock()
+	switch {
+	case !allowed:
+		http.Redirect(w, r, s.base+"/?redir="+url.QueryEscape(r.URL.Path), http.StatusFound)
+	case f == nil || !f.done:
+		http.NotFound(w, r)
+	default:
+		s.serveFile(w, r)
 	}
 }
 

@@ -51,13 +51,14 @@ func (u *User) canType(in *Channel) error {
 	return nil
 }
 
-// Mention writes "@bot text" in a channel. Slack tells the app only where the app is a member.
-func (u *User) Mention(in *Channel, text string) (*Interaction, error) {
-	return u.MentionInThread(in, "", text)
+// Mention writes "@bot text" in a channel, with files attached. Slack tells the app only where the app is
+// a member.
+func (u *User) Mention(in *Channel, text string, attached ...Upload) (*Interaction, error) {
+	return u.MentionInThread(in, "", text, attached...)
 }
 
 // MentionInThread is Mention as a reply to the message with timestamp threadTS.
-func (u *User) MentionInThread(in *Channel, threadTS, text string) (*Interaction, error) {
+func (u *User) MentionInThread(in *Channel, threadTS, text string, attached ...Upload) (*Interaction, error) {
 	s := u.srv
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,7 +70,7 @@ func (u *User) MentionInThread(in *Channel, threadTS, text string) (*Interaction
 		return nil, fmt.Errorf("@%s is not in #%s, so Slack would not tell it", bot.Name, in.name)
 	}
 	body := strings.TrimSpace(fmt.Sprintf("<@%s> %s", bot.ID, escape(text)))
-	m := s.post(&Message{Channel: in.ID, ThreadTS: threadTS, User: u.ID, Text: body, Via: viaUser, Blocks: typedBlocks(bot.ID, text)})
+	m := s.post(&Message{Channel: in.ID, ThreadTS: threadTS, User: u.ID, Text: body, Via: viaUser, Blocks: typedBlocks(bot.ID, text), Files: s.addFiles(u, attached)})
 	s.sendEvent(u, in, s.messageEvent("message", u, in, m))
 	i := s.sendEvent(u, in, s.messageEvent("app_mention", u, in, m))
 	if i == nil {
@@ -82,20 +83,20 @@ func (u *User) MentionInThread(in *Channel, threadTS, text string) (*Interaction
 // Write posts text in a channel without mentioning the bot. The interaction is nil unless the app
 // subscribes to the channel's messages.
 func (u *User) Write(in *Channel, text string) (*Interaction, error) {
-	return u.write(in, "", text)
+	return u.write(in, "", text, nil)
 }
 
-// DM writes to the bot in a direct message.
-func (u *User) DM(text string) (*Interaction, error) {
-	return u.write(u.DirectMessages(), "", text)
+// DM writes to the bot in a direct message, with files attached.
+func (u *User) DM(text string, attached ...Upload) (*Interaction, error) {
+	return u.write(u.DirectMessages(), "", text, attached)
 }
 
 // DMInThread is DM as a reply to the message with timestamp threadTS.
 func (u *User) DMInThread(threadTS, text string) (*Interaction, error) {
-	return u.write(u.DirectMessages(), threadTS, text)
+	return u.write(u.DirectMessages(), threadTS, text, nil)
 }
 
-func (u *User) write(in *Channel, threadTS, text string) (*Interaction, error) {
+func (u *User) write(in *Channel, threadTS, text string, attached []Upload) (*Interaction, error) {
 	s := u.srv
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,6 +105,7 @@ func (u *User) write(in *Channel, threadTS, text string) (*Interaction, error) {
 	}
 	m := s.post(&Message{
 		Channel: in.ID, ThreadTS: threadTS, User: u.ID, Text: escape(text), Via: viaUser, Blocks: typedBlocks("", text),
+		Files: s.addFiles(u, attached),
 	})
 	i := s.sendEvent(u, in, s.messageEvent("message", u, in, m))
 	if i != nil {
@@ -154,6 +156,9 @@ func (s *Server) messageEvent(kind string, u *User, in *Channel, m *Message) map
 	}
 	if m.ThreadTS != "" {
 		event["thread_ts"] = m.ThreadTS
+	}
+	if len(m.Files) > 0 {
+		s.addFilesTo(event, m)
 	}
 	if u.Team != in.Team { // Slack Connect
 		event["user_team"], event["source_team"] = u.Team.ID, u.Team.ID

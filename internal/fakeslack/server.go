@@ -212,6 +212,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /actions/{team}/{id}/{secret}", s.serveResponseURL)
 	mux.HandleFunc("/upload/v1/{ticket}", s.serveUpload)
 	mux.HandleFunc("GET /files-pri/{file}/{name}", s.serveFile)
+	mux.HandleFunc("GET /files-pri/{file}/download/{name}", s.serveDownload)
 	mux.HandleFunc("GET /link/", s.serveSocket)
 	return mux
 }

@@ -49,6 +49,7 @@ func methods() map[string]method {
 		"conversations.open":           {scope: "im:write", tier: tier3, run: conversationsOpen},
 		"files.completeUploadExternal": {scope: "files:write", tier: tier4, run: filesCompleteUpload},
 		"files.getUploadURLExternal":   {scope: "files:write", tier: tier4, run: filesGetUploadURL},
+		"files.info":                   {scope: "files:read", tier: tier4, run: filesInfo},
 		"reactions.add":                {scope: "reactions:write", tier: tier3, run: reactionsAdd},
 		"reactions.remove":             {scope: "reactions:write", tier: tier2, run: reactionsRemove},
 		"usergroups.list":              {scope: "usergroups:read", tier: tier2, run: usergroupsList},

@@ -122,7 +122,10 @@ func New(options Options) (*Bot, error) {
 	b.slots = make(chan struct{}, limits.Workers+limits.Queue)
 	b.queue = make(chan *job, limits.Workers+limits.Queue)
 	b.limiter = newLimiter(options.Now)
-	b.slack = newSlackClient(options.SlackAPI, options.Secrets.BotToken, options.Secrets.AppToken, b.metrics)
+	b.slack, err = newSlackClient(options.SlackAPI, options.Secrets.BotToken, options.Secrets.AppToken, b.metrics)
+	if err != nil {
+		return nil, err
+	}
 	b.speaker = &speaker{slack: b.slack, now: options.Now}
 	b.members = newGroupCache(func(ctx context.Context, group string) ([]string, error) {
 		return b.slack.GetUserGroupMembersContext(ctx, group)

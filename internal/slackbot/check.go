@@ -50,8 +50,11 @@ func Check(ctx context.Context, options Options) ([]string, error) {
 func checkBotToken(ctx context.Context, options Options) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	client := newSlackClient(options.SlackAPI, options.Secrets.BotToken, options.Secrets.AppToken, newMetrics())
-	_, err := client.AuthTestContext(ctx)
+	client, err := newSlackClient(options.SlackAPI, options.Secrets.BotToken, options.Secrets.AppToken, newMetrics())
+	if err != nil {
+		return err
+	}
+	_, err = client.AuthTestContext(ctx)
 	return err
 }
 
@@ -86,7 +89,10 @@ func RBACOf(ctx context.Context, path string, all []actions.Action, namespace, a
 	if secrets.BotToken == "" {
 		return RBAC(ctx, config, namespace, account, nil)
 	}
-	client := newSlackClient(slackAPI, secrets.BotToken, secrets.AppToken, newMetrics())
+	client, err := newSlackClient(slackAPI, secrets.BotToken, secrets.AppToken, newMetrics())
+	if err != nil {
+		return nil, err
+	}
 	return RBAC(ctx, config, namespace, account, func(ctx context.Context, group string) ([]string, error) {
 		return client.GetUserGroupMembersContext(ctx, group)
 	})

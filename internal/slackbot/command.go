@@ -37,6 +37,9 @@ func (c *command) verb() string { return c.action.Words }
 // effect is the most that this command does.
 func (c *command) effect() actions.Effect { return c.action.EffectOf(c.options) }
 
+// writes reports whether this command may change the cluster, whatever else it does.
+func (c *command) writes() bool { return c.action.WritesWith(c.options) }
+
 // helpWanted is the error of a line that asks for help.
 type helpWanted struct{ words []string }
 

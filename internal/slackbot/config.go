@@ -43,7 +43,8 @@ type Config struct {
 	Limits Limits `json:"limits,omitempty"`
 	// Timeouts bound each command.
 	Timeouts Timeouts `json:"timeouts,omitempty"`
-	// Events writes a Kubernetes Event about each object that a command changed, as the person.
+	// Events writes a Kubernetes Event about each object that a command changed. The bot's own account
+	// writes it, for which "labbot rbac" gives it the right; the Event names the person.
 	Events bool `json:"events,omitempty"`
 }
 

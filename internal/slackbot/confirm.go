@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"iter"
+	"slices"
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
@@ -50,11 +52,30 @@ type rehearsal struct {
 	// known says that the changes are all that there would be.
 	known bool
 	watch *watcher
+	watch   *watcher
+	// again are the changes of a second run, if the command creates something. What differs between
+	// the two is made up by the API server each time, such as a Service's address or the name of a
+	// Pod's token volume.
+	again []actions.Change
 }
 
-// rehearse runs the command without effect. The command itself is parsed anew for it, since options
-// serve one run.
+// rehearse runs the command without effect; twice if that shows what the API server makes up.
 func (s *session) rehearse(ctx context.Context) (*rehearsal, error) {
+	p, err := s.rehearseOnce(ctx)
+	if err != nil || !p.creates() {
+		return p, err
+	}
+	second, err := s.rehearseOnce(ctx)
+	if err != nil {
+		return second, err
+	}
+	p.again = second.changes
+	return p, nil
+}
+
+// rehearseOnce runs the command without effect. The command itself is parsed anew for it, since options
+// serve one run.
+func (s *session) rehearseOnce(ctx context.Context) (*rehearsal, error) {
 	c, err := s.bot.parser.parse(s.audit.line)
 	if err != nil {
 		return &rehearsal{}, err
@@ -70,6 +91,11 @@ func (s *session) rehearse(ctx context.Context) (*rehearsal, error) {
 		p.changes, p.known = changer.Changes(), true
 	}
 	return p, err
+}
+
+// creates reports whether the command makes objects.
+func (p *rehearsal) creates() bool {
+	return slices.ContainsFunc(p.changes, func(c actions.Change) bool { return c.Before == nil && c.After != nil })
 }
 
 // unchanged reports whether the rehearsal showed that there is nothing to do.
@@ -95,10 +121,53 @@ func (p *rehearsal) digest() string {
 		for line := range strings.Lines(diff(c)) {
 			if line[0] == '+' || line[0] == '-' { // what stands around the change may change
 				fmt.Fprint(h, line)
+		for line := range p.lines(c) {
+			if line.stable && line.changed() { // what stands around the change may change
+				fmt.Fprint(h, line.text)
 			}
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:12])
+}
+
+// diffLine is a line of a unified diff.
+type diffLine struct {
+	text string
+	// stable lines are the same whenever the command is run.
+	stable bool
+}
+
+func (l diffLine) changed() bool { return l.text[0] == '+' || l.text[0] == '-' }
+
+// lines are those of a change's diff.
+func (p *rehearsal) lines(c actions.Change) iter.Seq[diffLine] {
+	i := slices.IndexFunc(p.again, func(other actions.Change) bool { return other.Object == c.Object })
+	known := map[string]bool{}
+	if i >= 0 {
+		for line := range strings.Lines(diff(p.again[i])) {
+			known[line] = true
+		}
+	}
+	return func(yield func(diffLine) bool) {
+		for line := range strings.Lines(diff(c)) {
+			if !yield(diffLine{text: line, stable: i < 0 || known[line]}) {
+				return
+			}
+		}
+	}
+}
+
+// text is a change's diff for people.
+func (p *rehearsal) text(c actions.Change) string {
+	var text strings.Builder
+	for line := range p.lines(c) {
+		if line.stable {
+			text.WriteString(line.text)
+			continue
+		}
+		text.WriteString(strings.TrimRight(line.text, "\n") + "  # for example\n")
+	}
+	return text.String()
 }
 
 // document shows what would happen, object by object.
@@ -113,7 +182,7 @@ func (p *rehearsal) document() *document.Document {
 		verdicts = append(verdicts, document.Verdict{
 			Status: document.Pending, Subject: c.Object.String(), Message: joinNonEmpty(": ", "to be "+string(c.Outcome), c.Message),
 		})
-		text.WriteString(diff(c))
+		text.WriteString(p.text(c))
 	}
 	doc.Add(verdicts)
 	if text.Len() > 0 {

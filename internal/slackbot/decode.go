@@ -40,6 +40,7 @@ func decodeCommand(payload []byte) (*request, error) {
 }
 
 func requestOf(c slack.SlashCommand) *request {
+	line, block := cutBlock(c.Text)
 	return &request{
 		id:          c.TriggerID,
 		kind:        kindSlash,
@@ -47,7 +48,8 @@ func requestOf(c slack.SlashCommand) *request {
 		user:        c.UserID,
 		channel:     c.ChannelID,
 		direct:      isDirect(c.ChannelID),
-		text:        typed(c.Text),
+		text:        strings.TrimSpace(typed(line)),
+		files:       block,
 		responseURL: c.ResponseURL,
 		trigger:     c.TriggerID,
 	}
@@ -157,6 +159,10 @@ type event struct {
 		Channel     string          `json:"channel"`
 		Tab         string          `json:"tab"`
 		Edited      json.RawMessage `json:"edited"`
+		Files       []struct {
+			ID   string `json:"id"`
+			Name string `json:"name"`
+		} `json:"files"`
 	} `json:"event"`
 }
 
@@ -171,6 +177,9 @@ func (e *event) personTeam() string {
 	return ""
 }
 
+// subtypeFile marks direct messages that came with files. Mentions with files have no subtype.
+const subtypeFile = "file_share"
+
 func decodeEvent(payload []byte) (*request, error) {
 	var e event
 	if err := json.Unmarshal(payload, &e); err != nil {
@@ -180,12 +189,18 @@ func decodeEvent(payload []byte) (*request, error) {
 	if in.BotID != "" || in.User == "" || len(in.Edited) > 0 {
 		return nil, nil
 	}
-	r := &request{id: e.EventID, team: e.personTeam(), user: in.User, channel: in.Channel, direct: isDirect(in.Channel)}
+	line, files := cutBlock(in.Text)
+	for _, f := range in.Files {
+		files = append(files, attachment{Name: attachmentName(f.Name), ID: f.ID})
+	}
+	r := &request{
+		id: e.EventID, team: e.personTeam(), user: in.User, channel: in.Channel, direct: isDirect(in.Channel), files: files,
+	}
 	switch {
 	case in.Type == "app_mention" && in.Subtype == "":
-		r.kind, r.text, r.thread = kindMention, mentioned(in.Text), firstOf(in.ThreadTS, in.TS)
-	case in.Type == "message" && in.ChannelType == "im" && in.Subtype == "":
-		r.kind, r.text, r.thread = kindMessage, mentioned(in.Text), in.ThreadTS
+		r.kind, r.text, r.thread = kindMention, mentioned(line), firstOf(in.ThreadTS, in.TS)
+	case in.Type == "message" && in.ChannelType == "im" && (in.Subtype == "" || in.Subtype == subtypeFile):
+		r.kind, r.text, r.thread = kindMessage, mentioned(line), in.ThreadTS
 	case in.Type == "app_home_opened" && in.Tab == "home":
 		r.kind = kindHome
 	default:

@@ -219,6 +219,7 @@ func (b *Bot) ensureRecord(ctx context.Context, j *job) error {
 		channel: r.channel,
 		line:    line,
 		place:   j.place,
+		files:   r.files,
 	})
 	if err != nil {
 		return err

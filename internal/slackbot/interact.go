@@ -278,7 +278,7 @@ func (d *decision) session(ctx context.Context, person string) (*session, error)
 	team, user, _ := strings.Cut(d.entry.person, ":")
 	r := &request{
 		kind: kindClick, team: team, user: user, channel: d.entry.channel,
-		direct: isDirect(d.entry.channel), received: d.request.received, text: d.entry.line,
+		direct: isDirect(d.entry.channel), received: d.request.received, text: d.entry.line, files: d.entry.files,
 	}
 	j := &job{request: r, record: d.record}
 	s := &session{

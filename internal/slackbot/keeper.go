@@ -88,7 +88,7 @@ func (k *keeper) own(ctx context.Context, r *record, e entry) bool {
 	}
 	switch {
 	case ended:
-		if r.changeOwn(ctx, func(e *entry) { e.state, e.outcome, e.place = stateDone, end.how, nil }) == nil {
+		if r.changeOwn(ctx, func(e *entry) { e.end(end.how) }) == nil {
 			b.mu.Lock()
 			delete(b.ended, e.name)
 			b.mu.Unlock()

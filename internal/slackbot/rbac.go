@@ -13,7 +13,8 @@ import (
 )
 
 // RBAC prints the rights of the bot's own account: it may impersonate the people and the groups of the
-// configuration and nobody else, and keep its records in its namespace. The members of Slack user
+// configuration and nobody else, keep its records in its namespace, and write Events if the
+// configuration wants them. The members of Slack user
 // groups are people too; members says who they are, and may be nil if there are no such groups.
 //
 // RBAC compares names as a whole, so everybody has to be named: there is no rule for "slack:*". See
@@ -29,7 +30,7 @@ func RBAC(ctx context.Context, c *Config, namespace, account string, members fun
 		&rbacv1.ClusterRole{
 			TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "ClusterRole"},
 			ObjectMeta: metav1.ObjectMeta{Name: name},
-			Rules:      impersonationRules(people, c.kubernetesGroups()),
+			Rules:      append(impersonationRules(people, c.kubernetesGroups()), c.eventRules()...),
 		},
 		&rbacv1.ClusterRoleBinding{
 			TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "ClusterRoleBinding"},
@@ -69,6 +70,14 @@ func impersonationRules(people, groups []string) []rbacv1.PolicyRule {
 	}
 	slices.SortFunc(rules, func(x, y rbacv1.PolicyRule) int { return strings.Compare(y.Resources[0], x.Resources[0]) })
 	return rules
+}
+
+// eventRules allow to write Events in every namespace, if the configuration wants them.
+func (c *Config) eventRules() []rbacv1.PolicyRule {
+	if !c.Events {
+		return nil
+	}
+	return []rbacv1.PolicyRule{{APIGroups: []string{"events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"create"}}}
 }
 
 // everybody is the Kubernetes user names of all people of the configuration.

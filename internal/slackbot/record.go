@@ -1,6 +1,7 @@
 package slackbot
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,6 +29,7 @@ const (
 	annotationChannel = recordPrefix + "channel"
 	annotationLine    = recordPrefix + "command"
 	annotationPlace   = recordPrefix + "place" // sealed
+	annotationFiles   = recordPrefix + "files" // sealed
 	annotationExpires = recordPrefix + "expires"
 	annotationNeed    = recordPrefix + "confirm-by"
 	annotationDigest  = recordPrefix + "preview"
@@ -96,6 +98,12 @@ type entry struct {
 	outcome outcome
 	created time.Time
 	place   *place
+	files   []attachment
+}
+
+// end marks a command as answered, and drops what nobody needs any more.
+func (e *entry) end(how outcome) {
+	e.state, e.outcome, e.place, e.files = stateDone, how, nil, nil
 }
 
 // create records a command. errDuplicate means that it is recorded already.
@@ -204,15 +212,31 @@ func (s *records) write(lease *coordinationv1.Lease, e entry) error {
 	set(annotationDigest, e.digest)
 	set(annotationOutcome, string(e.outcome))
 	set(annotationExpires, formatTime(e.expires))
-	if e.place == nil {
-		return nil
-	}
-	data, err := json.Marshal(e.place)
+	place, err := s.seal(e.name, e.place, e.place == nil)
 	if err != nil {
-		return fmt.Errorf("encoding where to answer: %w", err)
+		return err
 	}
-	set(annotationPlace, s.sealer.seal(e.name, data))
+	files, err := s.seal(e.name, e.files, len(e.files) == 0)
+	if err != nil {
+		return err
+	}
+	set(annotationPlace, place)
+	set(annotationFiles, files)
 	return nil
+}
+
+// seal encrypts what only the bot may read.
+func (s *records) seal(name string, what any, none bool) (string, error) {
+	if none {
+		return "", nil
+	}
+	var data bytes.Buffer
+	encoder := json.NewEncoder(&data)
+	encoder.SetEscapeHTML(false) // it makes manifests longer
+	if err := encoder.Encode(what); err != nil {
+		return "", fmt.Errorf("encoding a part of the record: %w", err)
+	}
+	return s.sealer.seal(name, data.Bytes()), nil
 }
 
 func formatTime(t time.Time) string {
@@ -247,25 +271,21 @@ func (r *record) entryLocked() entry {
 		expires: expires,
 		created: r.lease.CreationTimestamp.Time,
 	}
-	e.place = r.store.openPlace(e.name, a[annotationPlace])
+	e.place, e.files = &place{}, nil
+	if !r.store.unseal(e.name, a[annotationPlace], e.place) {
+		e.place = nil
+	}
+	_ = r.store.unseal(e.name, a[annotationFiles], &e.files) // if not, they are missing where they are opened
 	return e
 }
 
-// openPlace is where to answer; nil if that cannot be read any more, as after a change of the bot
-// token.
-func (s *records) openPlace(name, sealed string) *place {
+// unseal reads what seal wrote. It fails where there is nothing, and after a change of the bot token.
+func (s *records) unseal(name, sealed string, into any) bool {
 	if sealed == "" {
-		return nil
+		return false
 	}
 	data, err := s.sealer.open(name, sealed)
-	if err != nil {
-		return nil
-	}
-	p := &place{}
-	if err := json.Unmarshal(data, p); err != nil {
-		return nil
-	}
-	return p
+	return err == nil && json.Unmarshal(data, into) == nil
 }
 
 // renewed is when the holder last said that it lives, by the holder's clock.

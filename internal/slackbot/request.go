@@ -28,6 +28,8 @@ type request struct {
 	channel string
 	direct  bool // the channel is a direct message
 	text    string
+	// files came with the message.
+	files []attachment
 	// thread is the timestamp of the message under which to answer.
 	thread      string
 	responseURL string

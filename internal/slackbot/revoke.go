@@ -48,7 +48,7 @@ func (s *session) bindCredential(ctx context.Context) *binding {
 	if !ok {
 		return nil
 	}
-	client, err := s.client()
+	client, err := s.client(ctx)
 	if err != nil {
 		return nil // running the command says why
 	}
@@ -83,7 +83,7 @@ func (s *session) unbind(ctx context.Context, b *binding) {
 	if b == nil {
 		return
 	}
-	client, err := s.client()
+	client, err := s.client(ctx)
 	if err != nil {
 		return
 	}

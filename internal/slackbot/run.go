@@ -42,7 +42,7 @@ func (s *session) execute(ctx context.Context, c *command, at *place) (actions.R
 	defer cancel()
 
 	watch := newWatcher()
-	env, err := s.env(c, watch)
+	env, err := s.env(ctx, c, watch)
 	if err != nil {
 		return nil, watch, err
 	}
@@ -154,8 +154,8 @@ func (b *Bot) setStop(j *job, stop context.CancelCauseFunc) {
 }
 
 // env is what a command may use.
-func (s *session) env(c *command, watch *watcher) (*actions.Env, error) {
-	env := &actions.Env{Observer: watch, Build: s.bot.Build, Now: s.bot.Now}
+func (s *session) env(ctx context.Context, c *command, watch *watcher) (*actions.Env, error) {
+	env := &actions.Env{Observer: watch, Build: s.bot.Build, Now: s.bot.Now, Files: s.bot.filesOf(ctx, s.job.request)}
 	if c.action.Local {
 		return env, nil
 	}

@@ -159,11 +159,11 @@ func (s *session) serve(ctx context.Context) reply {
 	if err := s.permit(); err != nil {
 		return s.fail(err)
 	}
-	switch s.command.effect() {
-	case actions.Writes:
-		return s.preview(ctx)
-	case actions.RevealsSecret:
+	switch {
+	case s.command.effect() == actions.RevealsSecret:
 		return s.secret(ctx)
+	case s.command.writes():
+		return s.preview(ctx)
 	default:
 		return s.run(ctx)
 	}
@@ -285,6 +285,7 @@ func (s *session) namespace() string {
 func (s *session) run(ctx context.Context) reply {
 	result, watch, err := s.execute(ctx, s.command, s.place)
 	s.audit.objects = touched(result)
+	s.reportEvents(ctx, result)
 	doc := s.resultDocument(result, watch)
 	s.addError(doc, result, err)
 	out := reply{message: s.show(doc, false), outcome: outcomeOf(result, err)}
@@ -416,8 +417,8 @@ func (s *session) footer(m *message, pages, at int) {
 		where = "cluster " + s.cluster.Name + " · namespace " + s.namespace() + " · as " + where
 	}
 	m.note(fmt.Sprintf("%s · %.1f s", where, s.bot.Now().Sub(s.start).Seconds()))
-	if s.command.effect() != actions.Reads {
-		return
+	if s.command.effect() != actions.Reads || len(s.job.request.files) > 0 {
+		return // a button does not hold the files
 	}
 	value := func(page int) string {
 		return pageValue{Line: s.command.line(), Page: page, Person: s.who.person}.encode()
@@ -521,7 +522,7 @@ func (b *Bot) finish(ctx context.Context, r *record, name string, how outcome) {
 	if r != nil {
 		ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 		defer cancel()
-		err := r.changeOwn(ctx, func(e *entry) { e.state, e.outcome, e.place = stateDone, how, nil })
+		err := r.changeOwn(ctx, func(e *entry) { e.end(how) })
 		if err == nil || errors.Is(err, errLost) {
 			return
 		}

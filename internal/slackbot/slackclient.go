@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -21,10 +22,12 @@ const slackTimeout = 10 * time.Second
 // to repeat (429, 5xx) or that failed on the way are repeated.
 type slackClient struct {
 	*slack.Client
-	http *http.Client
+	http  *http.Client
+	api   *url.URL // of the Web API
+	token string   // the bot's
 }
 
-func newSlackClient(apiURL, botToken, appToken string, metrics *metrics) *slackClient {
+func newSlackClient(apiURL, botToken, appToken string, metrics *metrics) (*slackClient, error) {
 	client := &http.Client{Timeout: slackTimeout, Transport: &countingTransport{next: http.DefaultTransport, metrics: metrics}}
 	config := slack.DefaultRetryConfig()
 	config.RetryAfterDuration = 2 * time.Second
@@ -35,10 +38,12 @@ func newSlackClient(apiURL, botToken, appToken string, metrics *metrics) *slackC
 		slack.OptionAppLevelToken(appToken),
 		slack.OptionRetryConfig(config),
 	}
-	if apiURL != "" {
-		options = append(options, slack.OptionAPIURL(apiURL))
+	api, err := url.Parse(firstOf(apiURL, slack.APIURL))
+	if err != nil {
+		return nil, fmt.Errorf("the address of Slack's Web API: %w", err)
 	}
-	return &slackClient{Client: slack.New(botToken, options...), http: client}
+	options = append(options, slack.OptionAPIURL(api.String()))
+	return &slackClient{Client: slack.New(botToken, options...), http: client, api: api, token: botToken}, nil
 }
 
 // countingTransport counts Slack's answers by their status.

@@ -36,8 +36,7 @@ func (t TokenConfig) check(c *command) error {
 // preview if the command also writes.
 func (s *session) secret(ctx context.Context) reply {
 	need, _ := s.config.confirmation(s.command.verb(), actions.RevealsSecret, 0)
-	teller, ok := s.command.options.(actions.WriteTeller)
-	writes := ok && teller.Writes()
+	writes := s.command.writes()
 	if need == ConfirmClick && !writes {
 		return s.reveal(ctx)
 	}
@@ -62,6 +61,7 @@ func (s *session) reveal(ctx context.Context) reply {
 	bound := s.bindCredential(ctx)
 	result, watch, err := s.execute(ctx, s.command, s.place)
 	s.audit.objects = touched(result)
+	s.reportEvents(ctx, result)
 	if err != nil {
 		s.unbind(ctx, bound)
 		return s.fail(err)
@@ -92,7 +92,7 @@ func (s *session) tellApprovers(ctx context.Context) {
 // mayReveal refuses approvers who could not get such a credential themselves: in the namespace that
 // the command names, or if it names none, in every one.
 func (s *session) mayReveal(ctx context.Context) error {
-	client, err := s.client()
+	client, err := s.client(ctx)
 	if err != nil {
 		return err
 	}
@@ -113,8 +113,8 @@ func (s *session) mayReveal(ctx context.Context) error {
 }
 
 // client is the cluster as the session's person.
-func (s *session) client() (kubernetes.Interface, error) {
-	env, err := s.env(s.command, newWatcher())
+func (s *session) client(ctx context.Context) (kubernetes.Interface, error) {
+	env, err := s.env(ctx, s.command, newWatcher())
 	if err != nil {
 		return nil, err
 	}

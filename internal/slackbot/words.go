@@ -17,18 +17,26 @@ var slackLink = regexp.MustCompile(`<([^<>|]*)(?:\|([^<>]*))?>`)
 // typed undoes what Slack and phones do to a typed line: links become the text that was typed,
 // escapes become characters again, and typographic quotes and dashes become those of a command line.
 func typed(text string) string {
-	text = slackLink.ReplaceAllStringFunc(text, func(link string) string {
+	return strings.NewReplacer(
+		"“", `"`, "”", `"`, "„", `"`, "‘", "'", "’", "'",
+		"—", "--", "\u00a0", " ",
+	).Replace(unescape(unlink(text)))
+}
+
+// unlink turns links into the text that was typed.
+func unlink(text string) string {
+	return slackLink.ReplaceAllStringFunc(text, func(link string) string {
 		parts := slackLink.FindStringSubmatch(link)
 		if parts[2] != "" {
 			return parts[2]
 		}
 		return strings.TrimPrefix(parts[1], "mailto:")
 	})
-	return strings.NewReplacer(
-		"&lt;", "<", "&gt;", ">", "&amp;", "&",
-		"“", `"`, "”", `"`, "„", `"`, "‘", "'", "’", "'",
-		"—", "--", "\u00a0", " ",
-	).Replace(text)
+}
+
+// unescape turns the three characters that Slack escapes into themselves.
+func unescape(text string) string {
+	return strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(text)
 }
 
 // split cuts a line into words as a shell would: quotes and backslashes group, and that is all.

@@ -1,6 +1,7 @@
 package actions
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 )
@@ -15,6 +16,14 @@ type Files interface {
 	Stat(name string) (fs.FileInfo, error)
 }
 
+// Attachments are Files that are no paths of this machine, such as those that came with a message.
+// What reads folders or several files at once reads these through FS, and never touches the disk.
+type Attachments interface {
+	Files
+	// FS holds the files by their names, without folders.
+	FS() fs.FS
+}
+
 // OpenFile opens a file that the requester named.
 func (e *Env) OpenFile(name string) (io.ReadCloser, error) {
 	if e.Files == nil {
@@ -26,7 +35,16 @@ func (e *Env) OpenFile(name string) (io.ReadCloser, error) {
 	}
 	f, err := e.Files.Open(name)
 	if err != nil {
-		return nil, &Error{Message: fileMessage(name, err), Hint: "check the path", Code: ExitUsage, Err: err}
+		return nil, fileError(name, err)
 	}
 	return f, nil
+}
+
+// fileError says why a file cannot be used. Files that know more say so themselves.
+func fileError(name string, err error) error {
+	var own *Error
+	if errors.As(err, &own) {
+		return err
+	}
+	return &Error{Message: fileMessage(name, err), Hint: "check the path", Code: ExitUsage, Err: err}
 }

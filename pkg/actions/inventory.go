@@ -43,11 +43,24 @@ func loadInventory(ctx context.Context, env *Env, path string) (*inventory.Inven
 		return nil, err
 	}
 	_ = f.Close() // it was only to be opened
+	if attached, ok := env.Files.(Attachments); ok {
+		return attachedInventory(ctx, attached, path)
+	}
 	program, err := exec.LookPath("ansible-inventory")
 	if err != nil {
 		program = "" // needed for scripts and plugins only
 	}
 	inv, err := inventory.Load(ctx, path, inventory.Options{AnsibleInventory: program})
+	if err != nil {
+		return nil, inventoryError(err)
+	}
+	return inv, nil
+}
+
+// attachedInventory reads an inventory that came with a message. A path of that name on this machine is
+// something else, and no program is run to read it.
+func attachedInventory(ctx context.Context, files Attachments, name string) (*inventory.Inventory, error) {
+	inv, err := inventory.LoadFS(ctx, files.FS(), name, "", inventory.Options{})
 	if err != nil {
 		return nil, inventoryError(err)
 	}

@@ -82,7 +82,7 @@ func manifestFiles(env *Env, name string, recursive bool) ([]string, error) {
 	}
 	info, err := env.Files.Stat(name)
 	if err != nil {
-		return nil, &Error{Message: fileMessage(name, err), Hint: "check the path", Code: ExitUsage, Err: err}
+		return nil, fileError(name, err)
 	}
 	if !info.IsDir() {
 		return []string{name}, nil
