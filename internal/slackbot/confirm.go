@@ -52,7 +52,6 @@ type rehearsal struct {
 	// known says that the changes are all that there would be.
 	known bool
 	watch *watcher
-	watch   *watcher
 	// again are the changes of a second run, if the command creates something. What differs between
 	// the two is made up by the API server each time, such as a Service's address or the name of a
 	// Pod's token volume.
@@ -108,19 +107,12 @@ func (p *rehearsal) unchanged() bool {
 	return p.known
 }
 
-// digest tells two rehearsals with different effects apart. What is to be created follows from the
-// command alone; what the API server fills in, such as a pod's volume kube-api-access-… and a
-// service's address, is another at each rehearsal and does not count.
+// digest tells two rehearsals with different effects apart. What the API server makes up does not count;
+// what is to be created does, since it may come from a file that can change.
 func (p *rehearsal) digest() string {
 	h := sha256.New()
 	for _, c := range p.changes {
 		fmt.Fprintf(h, "%s/%s %s %s\n", c.Object.Namespace, c.Object, c.Outcome, c.Message)
-		if c.Before == nil {
-			continue
-		}
-		for line := range strings.Lines(diff(c)) {
-			if line[0] == '+' || line[0] == '-' { // what stands around the change may change
-				fmt.Fprint(h, line)
 		for line := range p.lines(c) {
 			if line.stable && line.changed() { // what stands around the change may change
 				fmt.Fprint(h, line.text)
