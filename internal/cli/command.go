@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -45,7 +46,7 @@ func groupCommand(parent *cobra.Command, name string, action actions.Action) *co
 	}
 	group := &cobra.Command{
 		Use:   name,
-		Short: action.Short,
+		Short: actions.Families()[name],
 		Args:  cobra.ArbitraryArgs,
 		RunE:  helpOrUnknown,
 	}
@@ -62,7 +63,7 @@ func (a *app) command(action actions.Action, name string) *cobra.Command {
 	printing := newPrinting(action)
 	cmd := &cobra.Command{
 		Use:                   strings.TrimSpace(name + " " + action.Args),
-		Short:                 action.Short,
+		Short:                 short(action),
 		Long:                  action.Long,
 		Example:               a.examples(action),
 		Args:                  cobra.ArbitraryArgs,
@@ -78,6 +79,14 @@ func (a *app) command(action actions.Action, name string) *cobra.Command {
 	}
 	a.completeCommand(cmd, options)
 	return cmd
+}
+
+// short is the line of the list of commands. A verb that is the first word of others stands for them.
+func short(action actions.Action) string {
+	if family, ok := actions.Families()[action.Words]; ok {
+		return family
+	}
+	return action.Short
 }
 
 func (a *app) examples(action actions.Action) string {
@@ -128,12 +137,21 @@ func (a *app) run(ctx context.Context, in invocation) error {
 		}
 	}
 	if runErr != nil {
-		return runErr
+		return a.briefly(runErr, result != nil && !printer.printsObjects())
 	}
 	if finding, ok := result.(actions.Finding); ok && finding.Broken() {
 		return errBroken
 	}
 	return nil
+}
+
+// briefly leaves out of an error what the result has just shown to the same reader.
+func (a *app) briefly(err error, shown bool) error {
+	var partial *actions.PartialError
+	if !shown || a.terminal.out.file == nil || !errors.As(err, &partial) || !partial.InResult {
+		return err
+	}
+	return &actions.Error{Message: partial.Error(), Code: actions.Explain(err).Code}
 }
 
 // prepare tells the options what the printer will do with their result.

@@ -121,7 +121,11 @@ func (c *connection) ToDiscoveryClient() (discovery.CachedDiscoveryInterface, er
 	if err := c.checkConfigured(); err != nil {
 		return nil, err
 	}
-	return c.flags.ToDiscoveryClient()
+	client, err := c.flags.ToDiscoveryClient()
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	return client, nil
 }
 
 // ToRESTMapper implements actions.Connection.
@@ -129,7 +133,11 @@ func (c *connection) ToRESTMapper() (meta.RESTMapper, error) {
 	if err := c.checkConfigured(); err != nil {
 		return nil, err
 	}
-	return c.flags.ToRESTMapper()
+	mapper, err := c.flags.ToRESTMapper()
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	return mapper, nil
 }
 
 // Namespace implements actions.Connection.

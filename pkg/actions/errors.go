@@ -66,6 +66,8 @@ type PartialError struct {
 	Total int
 	// Errs holds one error for each object that failed, naming it.
 	Errs []error
+	// InResult is whether the result's document shows each of Errs with its way out.
+	InResult bool
 }
 
 func (e *PartialError) Error() string {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,7 +61,15 @@ func (r *getRun) tables(ctx context.Context, targets []target) (Result, error) {
 			result.Tables[i].prefixNames(targets[i])
 		}
 	})
-	return result, partial(targets, errs, "found")
+	err = partial(targets, errs, "found")
+	if err != nil && result.empty() {
+		return nil, err
+	}
+	return result, err
+}
+
+func (r *GetResult) empty() bool {
+	return !slices.ContainsFunc(r.Tables, func(t GetTable) bool { return len(t.Rows) > 0 })
 }
 
 // partial is one error for everything that could not be read; nil if all could.

@@ -27,6 +27,16 @@ func All() []Action {
 	}
 }
 
+// Families says what the verbs that share a first word are for, by that word.
+func Families() map[string]string {
+	return map[string]string{
+		"create":    "Create pods, services, namespaces, or the objects of a manifest",
+		"exercise":  "Run the manual's exercises, and verify what they teach",
+		"inventory": "Read the Kubespray inventory of a cluster, and check it",
+		"label":     "Label nodes, so that pods can be placed on them",
+	}
+}
+
 // Find returns the action whose words begin the command line, the longest match first, and the
 // words behind it.
 func Find(all []Action, words []string) (found Action, rest []string, ok bool) {

@@ -291,3 +291,23 @@ func TestFind(t *testing.T) {
 		}
 	}
 }
+
+func TestFamilies(t *testing.T) {
+	t.Parallel()
+	want := map[string]bool{}
+	for _, a := range All() {
+		if path := a.Path(); len(path) > 1 {
+			want[path[0]] = true
+		}
+	}
+	for word := range want {
+		if Families()[word] == "" {
+			t.Errorf("the verbs that begin with %q have no text in common", word)
+		}
+	}
+	for word := range Families() {
+		if !want[word] {
+			t.Errorf("no verb of several words begins with %q", word)
+		}
+	}
+}

@@ -107,7 +107,7 @@ func Failures(changes []Change, what string) error {
 	if len(failed) == 0 {
 		return nil
 	}
-	return &PartialError{What: what, Total: len(changes), Errs: failed}
+	return &PartialError{What: what, Total: len(changes), Errs: failed, InResult: true}
 }
 
 // ChangeVerdicts shows changes as a checklist.
@@ -149,7 +149,17 @@ func (c Change) verdict(dryRun DryRun) document.Verdict {
 	v.Message += dryRun.suffix()
 	if c.Err != nil {
 		e := Explain(c.Err)
-		v.Status, v.Message, v.Hint = document.Failed, strings.TrimPrefix(e.Message, v.Subject+" "), e.Hint
+		v.Status, v.Message, v.Hint = document.Failed, c.Object.withoutName(e.Message), e.Hint
 	}
 	return v
+}
+
+// withoutName cuts the object's name off the beginning of a message that is shown beside it.
+func (r ObjectRef) withoutName(message string) string {
+	for _, name := range []string{r.String(), fmt.Sprintf("%s %q", strings.ToLower(r.Kind), r.Name)} {
+		if rest, found := strings.CutPrefix(message, name); found {
+			return strings.TrimLeft(rest, ": ")
+		}
+	}
+	return message
 }
