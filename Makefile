@@ -61,7 +61,7 @@ lint: bin/golangci-lint ## Lint every module, and check that generated files are
 	hack/verify.sh
 
 .PHONY: unit
-unit: labcluster ## Unit tests and tests on a real API server, with the race detector
+unit: labcluster bin/kubectl ## Unit tests and tests on a real API server, with the race detector
 	go test -race $(TESTFLAGS) ./...
 	cd cmd/labcluster && CGO_ENABLED=0 go test -trimpath $(TESTFLAGS) ./...
 

@@ -193,17 +193,24 @@ func (c *Cluster) command(ctx context.Context, args ...string) (string, error) {
 }
 
 // Binary returns the path of the labcluster binary.
-func Binary() (string, error) {
-	path := os.Getenv("LABCLUSTER_BIN")
+func Binary() (string, error) { return built("labcluster", "LABCLUSTER_BIN", "make labcluster") }
+
+// Kubectl returns the path of the kubectl binary of the cluster's Kubernetes release: $KUBECTL_BIN, or
+// bin/kubectl at the root of the repository.
+func Kubectl() (string, error) { return built("kubectl", "KUBECTL_BIN", "make bin/kubectl") }
+
+// built finds a program that the Makefile builds.
+func built(name, env, target string) (string, error) {
+	path := os.Getenv(env)
 	if path == "" {
 		root, err := repositoryRoot()
 		if err != nil {
 			return "", err
 		}
-		path = filepath.Join(root, "bin", "labcluster")
+		path = filepath.Join(root, "bin", name)
 	}
 	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("no labcluster binary: %w; build it with: make labcluster", err)
+		return "", fmt.Errorf("no %s binary: %w; build it with: %s", name, err, target)
 	}
 	return path, nil
 }
@@ -224,7 +231,7 @@ func repositoryRoot() (string, error) {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", errors.New("not inside the repository; name the labcluster binary in $LABCLUSTER_BIN")
+			return "", errors.New("not inside the repository; name the binaries in $LABCLUSTER_BIN and $KUBECTL_BIN")
 		}
 		dir = parent
 	}
