@@ -68,7 +68,7 @@ func TestSameRequests(t *testing.T) {
 	}
 	t.Run("elsewhere", func(t *testing.T) {
 		for _, text := range elsewhere() {
-			chat.refuses(t, text, "files cannot be read here")
+			chat.refuses(t, text, "did not come with the command")
 		}
 	})
 	t.Run("terminal only", func(t *testing.T) {
