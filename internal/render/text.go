@@ -53,17 +53,26 @@ func (t *text) document(doc *document.Document) {
 	}
 }
 
-// needsSpace keeps sections and unlike blocks apart by an empty line.
+// needsSpace keeps sections, tables and unlike blocks apart by an empty line.
 func needsSpace(doc *document.Document, i int) bool {
 	if i == 0 {
 		return false
 	}
-	if _, heading := doc.Blocks[i].(document.Heading); heading {
-		return true
+	if _, afterHeading := doc.Blocks[i-1].(document.Heading); afterHeading {
+		return false
 	}
-	_, afterHeading := doc.Blocks[i-1].(document.Heading)
-	return !afterHeading && fmt.Sprintf("%T", doc.Blocks[i]) != fmt.Sprintf("%T", doc.Blocks[i-1])
+	switch b := doc.Blocks[i].(type) {
+	case document.Heading, document.Table:
+		return true
+	case document.Preformatted:
+		return b.Title != "" || differ(doc.Blocks[i-1], b)
+	default:
+		return differ(doc.Blocks[i-1], b)
+	}
 }
+
+// differ reports whether two blocks are of different kinds.
+func differ(a, b document.Block) bool { return fmt.Sprintf("%T", a) != fmt.Sprintf("%T", b) }
 
 func (t *text) block(block document.Block) {
 	switch b := block.(type) {

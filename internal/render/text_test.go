@@ -133,3 +133,20 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+func TestTextKeepsBlocksApart(t *testing.T) {
+	table := document.Table{Columns: []document.Column{{Name: "NAME"}}, Rows: [][]document.Text{{document.T("a")}}}
+	doc := new(document.Document).Add(
+		table, table,
+		document.Heading{Text: "Files"},
+		document.Preformatted{Text: "one"}, document.Preformatted{Text: "two"}, document.Preformatted{Title: "three", Text: "four"},
+	)
+	var got bytes.Buffer
+	if err := Text(&got, doc, TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	want := "NAME\na\n\nNAME\na\n\nFiles\none\ntwo\n\nthree\nfour\n"
+	if diff := cmp.Diff(want, got.String()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}

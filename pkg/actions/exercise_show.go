@@ -75,7 +75,7 @@ func (r *ExerciseShowResult) Document() *document.Document {
 	)
 	var verdicts document.Verdicts
 	for _, step := range e.Steps {
-		verdicts = append(verdicts, document.Verdict{Status: document.Pending, Message: step.Expect})
+		verdicts = append(verdicts, document.Verdict{Status: document.Pending, Message: step.Claim()})
 	}
 	doc.Add(verdicts)
 	for _, m := range r.Manifests {

@@ -91,3 +91,11 @@ func TestLoadRefuses(t *testing.T) {
 		})
 	}
 }
+
+func TestClaim(t *testing.T) {
+	t.Parallel()
+	step := exercises.Step{Expect: "$(worker1) (a node) and $(worker2) serve, as $ and () say"}
+	if got, want := step.Claim(), "worker1 (a node) and worker2 serve, as $ and () say"; got != want {
+		t.Errorf("claim %q, want %q", got, want)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -149,6 +150,11 @@ func (r *run) expand(text string) string {
 	}
 	return text
 }
+
+// Claim is what a step expects, for a reader who has no cluster at hand: $(worker1) reads worker1.
+func (s Step) Claim() string { return variable.ReplaceAllString(s.Expect, "$1") }
+
+var variable = regexp.MustCompile(`\$\((\w+)\)`)
 
 // expandStep replaces the variables in all texts of a step.
 func (r *run) expandStep(step Step) Step {
