@@ -21,12 +21,37 @@ type line struct {
 	// text is what is typed behind "kubectl lab" and behind "/lab". NS stands for the front end's own
 	// namespace.
 	text string
+	// file is the name of a file that the command reads: in the terminal from the disk, in Slack from
+	// the message that it is attached to.
+	file string
 }
 
-func reads(text string) line  { return line{reading, text} }
-func prints(text string) line { return line{printing, text} }
-func writes(text string) line { return line{writing, text} }
-func stops(text string) line  { return line{stopping, text} }
+func reads(text string) line  { return line{kind: reading, text: text} }
+func prints(text string) line { return line{kind: printing, text: text} }
+func writes(text string) line { return line{kind: writing, text: text} }
+func stops(text string) line  { return line{kind: stopping, text: text} }
+
+// with attaches a file.
+func (l line) with(file string) line {
+	l.file = file
+	return l
+}
+
+// files are what the corpus attaches.
+func files() map[string]string {
+	return map[string]string{
+		"pod.yaml": `apiVersion: v1
+kind: Pod
+metadata:
+  name: from-file
+spec:
+  containers:
+    - name: nginx
+      image: docker.io/library/nginx:1.15
+`,
+		"hosts.ini": "[kube_control_plane]\nk8s01\n[etcd]\nk8s01\n[kube_node]\nk8s02\nk8s03\n",
+	}
+}
 
 // corpus reads like a session: each line finds what the lines before it made. It begins and ends with
 // an empty namespace, so that one front end can run it after the other. Every verb and every flag
@@ -83,6 +108,17 @@ func corpus() []line {
 		reads("logs web-1 --previous"),
 		reads("logs no-such"),
 
+		// Files.
+		writes("create -f pod.yaml").with("pod.yaml"),
+		stops("create -f pod.yaml").with("pod.yaml"), // unchanged
+		reads("create --force-conflicts -R -f pod.yaml --dry-run=server").with("pod.yaml"),
+		reads("create -f hosts.ini").with("hosts.ini"),
+		reads("delete -R -f pod.yaml --dry-run=server").with("pod.yaml"),
+		writes("delete -f pod.yaml").with("pod.yaml"),
+		prints("inventory show hosts.ini -o jsonpath={.declaration.nodes[*].host}").with("hosts.ini"),
+		reads("inventory show hosts.ini").with("hosts.ini"),
+		reads("inventory check hosts.ini").with("hosts.ini"),
+
 		// Services, and what goes through them.
 		writes("create service web --port http:8000:80 --selector app=nt --labels step=dev"),
 		reads("create service port --port 80 --selector app=nt --type NodePort --node-port 30080 --dry-run=server"),
@@ -113,7 +149,7 @@ func corpus() []line {
 		reads("token --service-account NS-reader --bound-object-kind Pod --bound-object-name web-1 --bound-object-uid 0"),
 		reads("token --service-account NS-reader --legacy"),
 		reads("token --service-account no-such"),
-		writes("delete clusterrolebinding/NS-reader serviceaccount/NS-reader -n kube-system"),
+		writes("delete clusterrolebinding/NS-reader serviceaccount/NS-reader -n kube-system --wait=false"),
 
 		// Exercises.
 		prints("exercise list -o yaml"),
@@ -130,7 +166,6 @@ func corpus() []line {
 		stops("delete pod no-such --ignore-not-found"),
 		reads("delete pods -l app=nt --dry-run=server"),
 		writes("delete pod web-1 --timeout 30s"),
-		writes("delete pod web-2 --wait=false"),
 		writes("delete pods --all"),
 		writes("delete --lab"),
 		stops("delete pods,services --all"),
@@ -141,17 +176,15 @@ func corpus() []line {
 	}
 }
 
-// elsewhere is the lines that read the requester's own files. A terminal runs them; in Slack each is
-// answered with what to do instead, and asks the cluster for nothing.
+// elsewhere is lines that name a file that did not come with them. Slack never looks on the bot's own
+// disk, and asks the cluster for nothing.
 func elsewhere() []string {
 	return []string{
-		"inventory show inventory/mycluster",
-		"inventory check inventory/mycluster",
-		"create -f pod.yaml",
-		"create -R -f pods/",
-		"create --force-conflicts -f pod.yaml",
-		"create -f pod.yaml --dry-run=server",
-		"delete -f pod.yaml",
-		"delete -R -f pods/",
+		"create -f -",
+		"create -f /etc/labbot/config.yaml",
+		"create -R -f /etc",
+		"delete -f ../pod.yaml",
+		"inventory show /etc/hosts",
+		"inventory check ../../etc/hosts",
 	}
 }
