@@ -44,6 +44,73 @@ type outcome struct {
 	ended string
 	// said is the result's or the error's text.
 	said string
+// recorder is a proxy in front of the API server that writes down what is asked.
+type recorder struct {
+	mu       sync.Mutex
+	requests []string
+}
+
+// handler passes requests on with the administrator's credentials; the person is still impersonated.
+func (r *recorder) handler(t *testing.T, config *rest.Config) http.Handler {
+	t.Helper()
+	target, err := url.Parse(config.Host)
+	check(t, err)
+	transport, err := rest.TransportFor(config)
+	check(t, err)
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.Transport = transport
+	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		body, err := io.ReadAll(request.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		r.note(request, body)
+		request.Body = io.NopCloser(bytes.NewReader(body))
+		proxy.ServeHTTP(w, request)
+	})
+}
+
+// note writes a request down, unless it is the bot's own: about its records, its health, or a rehearsal.
+// A resource version differs from one run to the next, and so does the order of a field selector's parts,
+// which client-go keeps in a map.
+func (r *recorder) note(request *http.Request, body []byte) {
+	path, query := request.URL.Path, request.URL.Query()
+	own := strings.Contains(path, "/leases") || path == "/readyz"
+	rehearsal := query.Get("dryRun") != "" && request.Header.Get("Impersonate-User") != ""
+	if own || rehearsal && !bytes.Contains(body, []byte("corpus\":\"x\"")) {
+		return
+	}
+	query.Del("timeout")
+	if selector := query.Get("fieldSelector"); selector != "" {
+		parts := strings.Split(selector, ",")
+		slices.Sort(parts)
+		query.Set("fieldSelector", strings.Join(parts, ","))
+	}
+	line := request.Method + " " + path + "?" + query.Encode() + " " + withoutVersion(string(body))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.requests = append(r.requests, line)
+}
+
+func withoutVersion(body string) string {
+	before, rest, found := strings.Cut(body, `"resourceVersion":"`)
+	if !found {
+		return body
+	}
+	_, after, _ := strings.Cut(rest, `"`)
+	return before + after
+}
+
+// take returns what was asked since the last time, each request once, in order of its text: requests
+// about several objects run side by side, and Slack's rehearsal reads what the run reads again.
+func (r *recorder) take() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	taken := slices.Clone(r.requests)
+	r.requests = nil
+	slices.Sort(taken)
+	return slices.Compact(taken)
 }
 
 func TestSameRequests(t *testing.T) {
