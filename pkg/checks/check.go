@@ -110,6 +110,8 @@ type Check struct {
 	reads []reading
 	// uses are what it looks at if it may; a check asks read.ok before it trusts them.
 	uses []reading
+	// takes are the permissions that it takes beyond its reads'.
+	takes []Permission
 	// run looks. Its reads and uses are there already.
 	run func(ctx context.Context, s *Snapshot) Outcome
 	// last runs it when all others have run.
@@ -123,7 +125,7 @@ func (c Check) Permissions() []Permission {
 	for _, r := range c.reads {
 		needed = append(needed, r(s).permission())
 	}
-	return needed
+	return append(needed, c.takes...)
 }
 
 // Object names a Kubernetes object.

@@ -55,7 +55,8 @@ func dnsChecks() []Check {
 			Asserts: "it knows the API server's Service",
 			Hint:    "look at its log: kubectl logs -n kube-system -l k8s-app=kube-dns",
 			Needs:   []string{"dns-service"},
-			reads:   readings(pods, nodes, services, mayForward), uses: readings(kubelets), run: checkLookup,
+			reads:   readings(pods, nodes, services, endpointsOf), uses: readings(kubelets), run: checkLookup,
+			takes: []Permission{toForward()},
 		},
 	}
 }

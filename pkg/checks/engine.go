@@ -235,7 +235,10 @@ func (p *pass) outcome(ctx context.Context, c Check) (o Outcome, blocked bool) {
 	if o, failed := p.read(ctx, c); failed {
 		return o, o.Missing == nil
 	}
-	return p.look(ctx, c), false
+	if o = p.look(ctx, c); ctx.Err() != nil && o.Status == StatusFailed {
+		return interrupted(), true // it may have failed for want of time alone
+	}
+	return o, false
 }
 
 func interrupted() Outcome { return skipf("interrupted before it was looked at") }

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
@@ -35,6 +37,8 @@ type fault struct {
 	inject func(l *lab)
 	// source changes how the cluster is reached.
 	source func(cfg *rest.Config)
+	// front is a server before the API server, through which the cluster is reached.
+	front *front
 	// config changes what the checks go by.
 	config func(cfg *checks.Config)
 }
@@ -58,6 +62,32 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestEveryCheckIsProvoked proves that no check is without a test that makes it fail.
+func TestEveryCheckIsProvoked(t *testing.T) {
+	provoked := map[string]string{
+		"api-reachable": "TestUnreachable",
+		"dns-lookup":    "TestJudgeLookup, as nodes that are simulated have no DNS server",
+	}
+	for _, f := range faults() {
+		provoked[f.id] = "TestFaults"
+	}
+	for _, tt := range inventoryDifferences() {
+		provoked[tt.id] = "TestInventory"
+	}
+	provoked["inventory-etcd-members"] = "TestInventoryEtcdMembers"
+	for _, a := range addonObjects() {
+		provoked["addons-"+a.id] = "TestAddons"
+	}
+	for _, c := range checks.All() {
+		if c.Category == checks.CategoryLimits {
+			provoked[c.ID] = "TestLimits"
+		}
+		if provoked[c.ID] == "" {
+			t.Errorf("%s: no test makes it fail", c.ID)
+		}
+	}
+}
+
 func (l *lab) tryFault(f fault) {
 	l.Helper()
 	cfg := checks.Config{}
@@ -67,11 +97,15 @@ func (l *lab) tryFault(f fault) {
 	if f.inject != nil {
 		f.inject(l)
 	}
+	source := f.source
+	if f.front != nil {
+		source = f.front.start(l)
+	}
 	want := []string{f.id}
 	if f.also != "" {
 		want = append(want, f.also)
 	}
-	awaitFindings(l, f.source, cfg, want, func(r checks.Result) error {
+	awaitFindings(l, source, cfg, want, func(r checks.Result) error {
 		switch {
 		case r.ID != f.id:
 			return nil
@@ -98,7 +132,7 @@ func awaitFindings(l *lab, change func(*rest.Config), cfg checks.Config, want []
 	var found []checks.Result
 	var wrong error
 	err := wait.PollUntilContextTimeout(l.Context(), 100*time.Millisecond, 30*time.Second, true, func(context.Context) (bool, error) {
-		found, wrong = findings(run(l.T, src, cfg)), nil
+		found, wrong = findings(run(l.T, src, cfg), want...), nil
 		if verify != nil {
 			for _, r := range found {
 				wrong = errors.Join(wrong, verify(r))
@@ -183,6 +217,22 @@ func faults() []fault {
 
 func apiFaults() []fault {
 	return []fault{
+		{
+			id: "api-latency", severity: checks.Warning, says: "GET /version took 1.",
+			front: &front{lasts: 365 * 24 * time.Hour, delay: 1100 * time.Millisecond},
+		},
+		{
+			id: "api-version", severity: checks.Warning, says: "v1.34.1 is no longer maintained", also: "nodes-kubelet-versions",
+			front: &front{lasts: 365 * 24 * time.Hour, version: `{"major":"1","minor":"34","gitVersion":"v1.34.1"}`},
+		},
+		{
+			id: "api-certificate", severity: checks.Warning, says: `the certificate of "front" ends in 9 days`,
+			front: &front{lasts: 10*24*time.Hour - time.Minute},
+		},
+		{
+			id: "api-certificate", severity: checks.Error, says: `the certificate of "front" ended on`, also: "api-tls",
+			front: &front{lasts: -time.Hour, unverified: true},
+		},
 		{
 			id: "api-tls", severity: checks.Warning, says: "not verified",
 			source: func(cfg *rest.Config) { cfg.Insecure, cfg.CAData, cfg.CAFile = true, nil, "" },
@@ -289,6 +339,12 @@ func controlPlaneFaults() []fault {
 			},
 		},
 		{
+			id: "control-plane-componentstatuses", severity: checks.Info, says: "componentstatuses calls scheduler unhealthy",
+			source: func(cfg *rest.Config) {
+				cfg.Wrap(answering("/api/v1/componentstatuses", 200, `{"kind":"ComponentStatusList","apiVersion":"v1","items":[{"metadata":{"name":"scheduler"},"conditions":[{"type":"Healthy","status":"False","message":"connection refused"}]}]}`))
+			},
+		},
+		{
 			id: "control-plane-pods", severity: checks.Error, says: "k8s01 has no pod kube-scheduler",
 			inject: func(l *lab) {
 				l.running(staticPod("kube-apiserver", "v1.37.2"), "kube-system", "kube-apiserver-k8s01")
@@ -347,6 +403,12 @@ func containerStatus(fields string) string {
 func nodeFaults() []fault {
 	return []fault{
 		{
+			id: "nodes-present", severity: checks.Error, says: "no node has joined",
+			source: func(cfg *rest.Config) {
+				cfg.Wrap(answering("/api/v1/nodes", 200, `{"kind":"NodeList","apiVersion":"v1","items":[]}`))
+			},
+		},
+		{
 			id: "nodes-ready", severity: checks.Error, says: "k8s02 is not Ready",
 			inject: func(l *lab) {
 				l.stopNodes() // they would report themselves Ready again
@@ -397,6 +459,20 @@ func nodeFaults() []fault {
 			inject: func(l *lab) { l.nodeInfo("k8s02", "kubeletVersion", "v1.38.0", "v1.37.2") },
 		},
 		{
+			id: "nodes-same-kubelets", severity: checks.Info, says: "v1.36.1 on k8s02",
+			inject: func(l *lab) { l.nodeInfo("k8s02", "kubeletVersion", "v1.36.1", "v1.37.2") },
+		},
+		{
+			id: "nodes-same-kernels", severity: checks.Info, says: "6.1.0-old on k8s02",
+			inject: func(l *lab) { l.nodeInfo("k8s02", "kernelVersion", "6.1.0-old", "6.12.0-simulated") },
+		},
+		{
+			id: "nodes-roles", severity: checks.Info, says: "no node is labeled as control plane",
+			inject: func(l *lab) {
+				l.patch("v1", "Node", "", "k8s01", "", `{"metadata":{"labels":{"node-role.kubernetes.io/control-plane":null}}}`, `{"metadata":{"labels":{"node-role.kubernetes.io/control-plane":""}}}`)
+			},
+		},
+		{
 			id: "nodes-same-runtimes", severity: checks.Warning, says: "docker on k8s02",
 			inject: func(l *lab) {
 				l.nodeInfo("k8s02", "containerRuntimeVersion", "docker://20.10.7", "containerd://2.4.2")
@@ -420,12 +496,17 @@ func nodeFaults() []fault {
 		},
 		{
 			id: "nodes-certificates", severity: checks.Warning, says: "is pending since", config: impatient,
+			inject: func(l *lab) { l.create(signingRequest(l)) },
+		},
+		{
+			id: "nodes-certificates", severity: checks.Warning, says: "ended 60m ago",
 			inject: func(l *lab) {
-				l.create(fmt.Sprintf(`
-apiVersion: certificates.k8s.io/v1
-kind: CertificateSigningRequest
-metadata: {name: fault}
-spec: {signerName: example.com/fault, usages: [client auth], request: %s}`, signingRequest(l)))
+				l.create(signingRequest(l))
+				l.patch("certificates.k8s.io/v1", "CertificateSigningRequest", "", "fault", "approval",
+					`{"status":{"conditions":[{"type":"Approved","status":"True","reason":"Fault"}]}}`, "")
+				_, ended := front{lasts: -time.Hour}.certificate(l)
+				l.patch("certificates.k8s.io/v1", "CertificateSigningRequest", "", "fault", "status",
+					fmt.Sprintf(`{"status":{"certificate":%q}}`, base64.StdEncoding.EncodeToString(ended)), "")
 			},
 		},
 	}
@@ -444,6 +525,7 @@ func (l *lab) nodeInfo(node, field, bad, good string) {
 	l.patch("v1", "Node", "", node, "status", patch(bad), patch(good))
 }
 
+// signingRequest is a manifest of a request that no signer of the cluster looks at.
 func signingRequest(l *lab) string {
 	l.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -454,7 +536,12 @@ func signingRequest(l *lab) string {
 	if err != nil {
 		l.Fatal(err)
 	}
-	return base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+	return fmt.Sprintf(`
+apiVersion: certificates.k8s.io/v1
+kind: CertificateSigningRequest
+metadata: {name: fault}
+spec: {signerName: example.com/fault, usages: [client auth], request: %s}`,
+		base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})))
 }
 
 func networkFaults() []fault {
@@ -522,6 +609,35 @@ func networkFaults() []fault {
 			id: "network-pod-cidr", severity: checks.Warning, says: "2 of 2 parts used of 10.233.64.0/23",
 			inject: func(l *lab) {
 				l.patchConfig("kubeadm-config", "ClusterConfiguration", networking("10.233.64.0/23", "10.233.0.0/18"))
+			},
+		},
+		{
+			id: "network-service-cidr", severity: checks.Warning, says: "2 of 2 used in 10.99.0.0/30",
+			inject: func(l *lab) {
+				l.create("apiVersion: networking.k8s.io/v1\nkind: ServiceCIDR\nmetadata: {name: small}\nspec: {cidrs: [10.99.0.0/30]}")
+				l.until("the range is in use", func(ctx context.Context) (bool, error) {
+					cidr, err := l.client.NetworkingV1().ServiceCIDRs().Get(ctx, "small", metav1.GetOptions{})
+					return err == nil && meta.IsStatusConditionTrue(cidr.Status.Conditions, networkingv1.ServiceCIDRConditionReady), nil
+				})
+				for _, ip := range []string{"10.99.0.1", "10.99.0.2"} {
+					l.create(fmt.Sprintf("apiVersion: v1\nkind: Service\nmetadata: {namespace: default, name: crowd-%s}\nspec: {clusterIP: %s, ports: [{port: 80}]}", ip[len(ip)-1:], ip))
+				}
+			},
+		},
+		{
+			id: "network-node-cidrs", severity: checks.Error, says: "k8s01 (10.233.64.0/24) and k8s02 (10.233.64.0/24)",
+			source: func(cfg *rest.Config) {
+				cfg.Wrap(rewriting("/api/v1/nodes", `"10\.233\.6[4-6]\.0/24"`, `"10.233.64.0/24"`))
+			},
+		},
+		{
+			id: "network-api-service", severity: checks.Error, says: "Service default/kubernetes has no endpoint",
+			inject: func(l *lab) { l.keepAway("default", "kubernetes") },
+		},
+		{
+			id: "network-external-ips", severity: checks.Info, says: "default/external (192.168.0.104)",
+			inject: func(l *lab) {
+				l.create("apiVersion: v1\nkind: Service\nmetadata: {namespace: default, name: external}\nspec: {externalIPs: [192.168.0.104], ports: [{port: 80}]}")
 			},
 		},
 		{
@@ -755,9 +871,8 @@ func addonFaults() []fault {
 		{
 			id: "addons-cert-manager", severity: checks.Error, says: "Deployment cert-manager-webhook is missing",
 			inject: func(l *lab) {
-				l.create("apiVersion: v1\nkind: Namespace\nmetadata: {name: cert-manager}")
-				l.create(workload("Deployment", "cert-manager", "cert-manager", "", false))
-				l.create(workload("Deployment", "cert-manager", "cert-manager-cainjector", "", false))
+				l.create(workload("Deployment", "default", "cert-manager", "", false))
+				l.create(workload("Deployment", "default", "cert-manager-cainjector", "", false))
 			},
 		},
 		{
@@ -789,6 +904,12 @@ subjects: [%s]`, name, role, subject)
 
 func accessFaults() []fault {
 	return []fault{
+		{
+			id: "access-cluster-admins", severity: checks.Info, says: "User mallory (by fault)",
+			inject: func(l *lab) {
+				l.create(binding("fault", "cluster-admin", "{apiGroup: rbac.authorization.k8s.io, kind: User, name: mallory}"))
+			},
+		},
 		{
 			id: "access-admin-user", severity: checks.Warning, says: "exists, but no binding",
 			inject: func(l *lab) {

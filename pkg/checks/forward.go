@@ -66,8 +66,10 @@ func podDialer(cfg *rest.Config, target *url.URL) (httpstream.Dialer, error) {
 // podStream is the data stream of a forwarded port, and what the kubelet says on the error stream.
 type podStream struct {
 	httpstream.Stream
-	conn     httpstream.Connection
-	complain chan error
+	conn httpstream.Connection
+	// heard is closed once the error stream has ended; complaint is there then.
+	heard     chan struct{}
+	complaint error
 }
 
 func openStream(dialer httpstream.Dialer, port int) (*podStream, error) {
@@ -89,7 +91,7 @@ func openStream(dialer httpstream.Dialer, port int) (*podStream, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the data stream: %w", err), conn.Close())
 	}
-	s := &podStream{Stream: data, conn: conn, complain: make(chan error, 1)}
+	s := &podStream{Stream: data, conn: conn, heard: make(chan struct{})}
 	go s.listen(complaints)
 	return s, nil
 }
@@ -99,27 +101,24 @@ const maxComplaint = 4 << 10
 
 // listen ends the connection if the kubelet could not reach the port.
 func (s *podStream) listen(complaints io.Reader) {
+	defer close(s.heard)
 	message, err := io.ReadAll(io.LimitReader(complaints, maxComplaint))
+	s.complaint = err
 	if len(message) > 0 {
-		s.complain <- errors.New(printable(string(message)))
+		s.complaint = errors.New(printable(string(message)))
 		_ = s.conn.Close()
-		return
 	}
-	s.complain <- err
 }
 
-// Read implements io.Reader. If the kubelet complained, its words say more than the closed stream.
+// Read implements io.Reader. If the kubelet complained, its words say more than the closed stream. It
+// ends the error stream with the other, and Close ends both.
 func (s *podStream) Read(p []byte) (int, error) {
 	n, err := s.Stream.Read(p)
 	if err == nil {
 		return n, nil
 	}
-	select {
-	case complaint := <-s.complain:
-		if complaint != nil {
-			return n, complaint
-		}
-	default:
+	if <-s.heard; s.complaint != nil {
+		return n, s.complaint
 	}
 	return n, err
 }

@@ -48,7 +48,7 @@ func inventoryChecks() []Check {
 			nil, readings(kubeadm, serviceCIDRs), compareServiceCIDR),
 		declaredCheck("inventory-pod-cidr", "the pods' range is the one that is declared",
 			"correct kube_pods_subnet: the range of a running cluster cannot be changed by Kubespray",
-			nil, readings(kubeadm), comparePodCIDR),
+			pluginReads(), readings(kubeadm), comparePodCIDR),
 		declaredCheck("inventory-dns-domain", "the DNS domain is the one that is declared",
 			"correct dns_domain or cluster_name: pods keep the old domain until they are made anew",
 			nil, readings(kubeadm, kubelets), compareDNSDomain),
@@ -341,29 +341,29 @@ func compareServiceCIDR(c *comparer) {
 		live = strings.Join(c.snapshot.serviceCIDRs.get(), ",")
 	}
 	declared, known := c.declared.ServiceCIDRs()
-	c.ranges("kube_service_addresses", c.declared.ServiceCIDR, declared, known, live)
+	c.ranges("kube_service_addresses", c.declared.ServiceCIDR, declared, known, live, "neither kubeadm's configuration nor a ServiceCIDR tells")
 }
 
 func comparePodCIDR(c *comparer) {
-	live := ""
+	live, why := "", ""
 	if cfg := c.kubeadm(); cfg != nil {
 		live = cfg.Networking.PodSubnet
 	}
 	if live == "" {
-		live = c.snapshot.pluginRange(c.ctx)
+		live, why = c.snapshot.pluginRange(c.ctx)
 	}
 	declared, known := c.declared.PodCIDRs()
-	c.ranges("kube_pods_subnet", c.declared.PodCIDR, declared, known, live)
+	c.ranges("kube_pods_subnet", c.declared.PodCIDR, declared, known, live, cmp.Or(why, "neither kubeadm's nor the network plugin's configuration tells"))
 }
 
 // ranges compares the ranges of both IP families as one.
-func (c *comparer) ranges(variable string, s inventory.Setting, declared string, known bool, live string) {
+func (c *comparer) ranges(variable string, s inventory.Setting, declared string, known bool, live, why string) {
 	if known {
 		s.Value = declared
 	} else if s.Known() {
 		s.State = inventory.NotDeclared
 	}
-	c.setting(variable, s, live, "neither kubeadm's nor the network plugin's configuration tells", func(declared, live string) bool {
+	c.setting(variable, s, live, why, func(declared, live string) bool {
 		return slices.Equal(prefixes(declared), prefixes(live))
 	})
 }

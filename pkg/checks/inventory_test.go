@@ -52,15 +52,16 @@ func declare(t *testing.T, text string) *inventory.Declaration {
 	return inventory.Declare(inv, "")
 }
 
-// TestInventory declares the test cluster with one thing otherwise, and expects exactly the finding
-// of that: both values, and where the declared one is from.
-func TestInventory(t *testing.T) {
-	tests := []struct {
-		name     string
-		old, new string // replaced in labInventory
-		id       string // of the check that must fail; empty if none
-		want     checks.Comparison
-	}{
+// difference is one thing that an inventory declares otherwise than it is.
+type difference struct {
+	name     string
+	old, new string // replaced in labInventory
+	id       string // of the check that must fail; empty if none
+	want     checks.Comparison
+}
+
+func inventoryDifferences() []difference {
+	return []difference{
 		{name: "as it is"},
 		{
 			name: "host missing from the cluster", old: "[kube_control_plane]", new: "k8s04 ip=192.168.0.107\n[kube_node]\nk8s04\n[kube_control_plane]",
@@ -147,8 +148,13 @@ func TestInventory(t *testing.T) {
 			want: checks.Comparison{Subject: "kube_version", Declared: "{{ wanted }}", Live: "v1.37.2", Verdict: checks.Unresolved, Reason: "only a running playbook knows its value", Source: "inventory.ini:18"},
 		},
 	}
+}
+
+// TestInventory declares the test cluster with one thing otherwise, and expects exactly the finding
+// of that: both values, and where the declared one is from.
+func TestInventory(t *testing.T) {
 	src := source(t, config(t))
-	for _, tt := range tests {
+	for _, tt := range inventoryDifferences() {
 		t.Run(tt.name, func(t *testing.T) {
 			text := strings.Replace(labInventory, tt.old, tt.new, 1)
 			if tt.name == "node unknown to the inventory" {

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -203,6 +205,24 @@ func (l *lab) stopNodes() {
 	})
 }
 
+// keepAway removes the endpoints of a service until the test ends: the API server makes its own anew.
+func (l *lab) keepAway(namespace, service string) {
+	l.Helper()
+	endpoints := l.client.DiscoveryV1().EndpointSlices(namespace)
+	selector := metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service}
+	ctx, stop := context.WithCancel(l.Context())
+	var done sync.WaitGroup
+	done.Go(func() {
+		wait.UntilWithContext(ctx, func(ctx context.Context) {
+			_ = endpoints.DeleteCollection(ctx, metav1.DeleteOptions{}, selector) // the finding tells whether it worked
+		}, 20*time.Millisecond)
+	})
+	l.Cleanup(func() {
+		stop()
+		done.Wait()
+	})
+}
+
 // running makes a pod and waits until it is Running.
 func (l *lab) running(manifest, namespace, name string) {
 	l.Helper()
@@ -216,7 +236,13 @@ func (l *lab) running(manifest, namespace, name string) {
 // until waits for a condition.
 func (l *lab) until(what string, condition wait.ConditionWithContextFunc) {
 	l.Helper()
+	l.untilOr(what, condition, func() string { return "" })
+}
+
+// untilOr waits for a condition, and says how things stand if it doesn't come.
+func (l *lab) untilOr(what string, condition wait.ConditionWithContextFunc, instead func() string) {
+	l.Helper()
 	if err := wait.PollUntilContextTimeout(l.Context(), 50*time.Millisecond, 30*time.Second, true, condition); err != nil {
-		l.Fatalf("waiting until %s: %v", what, err)
+		l.Fatalf("waiting until %s: %v\n%s", what, err, instead())
 	}
 }

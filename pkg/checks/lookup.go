@@ -22,13 +22,24 @@ const lookupTimeout = 5 * time.Second
 // defaultDomain is the cluster's domain unless the kubelets' configuration says otherwise.
 const defaultDomain = "cluster.local"
 
-const dnsPort = 53
+// The port of DNS over TCP: what the Service's endpoints call it, and its number if they don't.
+const (
+	dnsPortName    = "dns-tcp"
+	defaultDNSPort = 53
+)
 
-// fetchMayForward asks whether this user may open connections to pods of kube-system.
-func (s *Snapshot) fetchMayForward(ctx context.Context) (bool, error) {
+// toForward is the permission to open connections to pods of kube-system.
+func toForward() Permission {
+	return Permission{Verb: "create", Resource: "pods", Subresource: "portforward", Namespace: kubeSystem}
+}
+
+// mayForward asks whether this user has that permission. An upgrade that is refused doesn't say why in a
+// way that programs can tell.
+func (s *Snapshot) mayForward(ctx context.Context) (bool, error) {
+	needed := toForward()
 	review, err := s.source.Kubernetes.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
 		Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Namespace: kubeSystem, Verb: "create", Resource: "pods", Subresource: "portforward",
+			Namespace: needed.Namespace, Verb: needed.Verb, Resource: needed.Resource, Subresource: needed.Subresource,
 		}},
 	}, metav1.CreateOptions{})
 	if err != nil {
@@ -44,14 +55,17 @@ func checkLookup(ctx context.Context, s *Snapshot) Outcome {
 	if server == nil {
 		return skipf("%s", reason)
 	}
-	if !s.mayForward.get() {
-		return notPermitted(Permission{Verb: "create", Resource: "pods", Subresource: "portforward", Namespace: kubeSystem})
-	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	conn, err := dialPod(ctx, s.source, server.namespace, server.name, dnsPort)
+	switch allowed, err := s.mayForward(ctx); {
+	case err != nil:
+		return skipf("whether pod %s may be reached could not be asked: %s", server.name, s.words(err))
+	case !allowed:
+		return notPermitted(toForward())
+	}
+	conn, err := dialPod(ctx, s.source, server.namespace, server.name, s.dnsPort())
 	if err != nil {
-		return skipf("pod %s cannot be reached through the API server: %v", server.name, err)
+		return skipf("pod %s cannot be reached through the API server: %s", server.name, s.words(err))
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
@@ -98,21 +112,32 @@ func addressType(addresses []string) dnsmessage.Type {
 
 // dnsPod is a DNS server's pod that can be asked, or why there is none.
 func (s *Snapshot) dnsPod() (found *pod, reason string) {
-	simulated := map[string]bool{}
+	nodes := map[string]node{}
 	for _, n := range s.nodes.get() {
-		simulated[n.name] = n.simulated
+		nodes[n.name] = n
 	}
 	reason = "no ready pod of the DNS server was found"
 	for _, p := range s.pods.get() {
+		on, known := nodes[p.node]
 		switch {
-		case p.namespace != kubeSystem || p.labels["k8s-app"] != dnsLabel || p.ready == 0:
-		case simulated[p.node]:
+		case p.namespace != kubeSystem || p.labels["k8s-app"] != dnsLabel || p.ready == 0 || !known:
+		case on.simulated:
 			reason = "the DNS server's pods are simulated"
 		default:
 			return &p, ""
 		}
 	}
 	return nil, reason
+}
+
+// dnsPort is the pods' port, which need not be the Service's.
+func (s *Snapshot) dnsPort() int {
+	for _, svc := range s.services.get() {
+		if port := s.endpoints.get()[svc.key()].dnsPort; isDNSService(svc) && port > 0 {
+			return port
+		}
+	}
+	return defaultDNSPort
 }
 
 // domain is the cluster's DNS domain.

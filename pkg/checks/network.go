@@ -391,8 +391,15 @@ func joinRanges(ranges []netip.Prefix) string {
 	return some(all, ",")
 }
 
-// size is how many addresses a range has, as far as an int64 counts.
-func size(r netip.Prefix) int64 { return pow2(r.Addr().BitLen() - r.Bits()) }
+// usable is how many addresses of a range services can have, as far as an int64 counts: neither the
+// first, nor the last of IPv4 (k8s.io/kubernetes/pkg/registry/core/service/ipallocator).
+func usable(r netip.Prefix) int64 {
+	reserved := int64(1)
+	if r.Addr().Is4() {
+		reserved = 2
+	}
+	return max(pow2(r.Addr().BitLen()-r.Bits())-reserved, 1)
+}
 
 func pow2(bits int) int64 {
 	if bits >= 63 {
@@ -417,9 +424,9 @@ func checkServiceRoom(_ context.Context, s *Snapshot) Outcome {
 				}
 			}
 		}
-		line := fmt.Sprintf("%d of %s used in %s", used, sizeText(size(r)), r)
+		line := fmt.Sprintf("%d of %s used in %s", used, sizeText(usable(r)), r)
 		room = append(room, line)
-		if used*100/size(r) >= crowdedPercent {
+		if used*100/usable(r) >= crowdedPercent {
 			found.addf(Object{}, "%s", line)
 		}
 	}

@@ -127,7 +127,7 @@ func nodeChecks() []Check {
 		},
 		{
 			ID: "nodes-certificates", Category: CategoryNodes, Severity: Warning, Retry: true,
-			Asserts: "no certificate signing request is left pending or has failed",
+			Asserts: "no certificate signing request is pending, has failed, or gave a certificate that has ended",
 			Hint:    "look at it, then: kubectl certificate approve NAME; serving certificates need kubelet-csr-approver or somebody who does it",
 			reads:   readings(requests), run: checkRequests,
 		},
@@ -415,6 +415,8 @@ func checkRequests(_ context.Context, s *Snapshot) Outcome {
 			found.addf(object, "%s of %s failed: %s", r.name, r.user, r.failed)
 		case !r.decided && age > s.patience:
 			found.addf(object, "%s of %s is pending since %s", r.name, r.user, ago(age))
+		case !r.ends.IsZero() && s.serverTime().After(r.ends):
+			found.addf(object, "the certificate of %s for %s ended %s ago", r.name, r.user, ago(s.age(r.ends)))
 		}
 	}
 	return found.outcome(passf("%s", count(len(s.requests.get()), "request")))

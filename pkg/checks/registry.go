@@ -106,5 +106,4 @@ func ingresses(s *Snapshot) anyRead     { return s.ingressClasses }
 func bindings(s *Snapshot) anyRead      { return s.bindings }
 func adminAccount(s *Snapshot) anyRead  { return s.adminUser }
 func tokens(s *Snapshot) anyRead        { return s.tokens }
-func mayForward(s *Snapshot) anyRead    { return s.mayForward }
 func declaration(s *Snapshot) anyRead   { return s.declared }

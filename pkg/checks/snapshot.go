@@ -109,10 +109,9 @@ type Snapshot struct {
 	serviceCIDRs   *read[[]string]
 	ingressClasses *read[[]ingressClass]
 
-	bindings   *read[[]rbacv1.ClusterRoleBinding]
-	adminUser  *read[bool]
-	tokens     *read[[]Object]
-	mayForward *read[bool]
+	bindings  *read[[]rbacv1.ClusterRoleBinding]
+	adminUser *read[bool]
+	tokens    *read[[]Object]
 
 	declared *read[*inventory.Declaration]
 	ipPools  *read[[]string]

@@ -29,7 +29,6 @@ func (s *Snapshot) readAccess() {
 		account, err := optional(s.source.Kubernetes.CoreV1().ServiceAccounts(kubeSystem).Get(ctx, adminUser, metav1.GetOptions{}))
 		return account != nil, err
 	})
-	s.mayForward = add(s, "your permissions", Permission{Verb: "create", Resource: "selfsubjectaccessreviews.authorization.k8s.io"}, s.fetchMayForward)
 	// Metadata alone: the tokens themselves never leave the API server.
 	s.tokens = add(s, "token secrets", toList("secrets"), func(ctx context.Context) ([]Object, error) {
 		secrets := s.source.Metadata.Resource(corev1.SchemeGroupVersion.WithResource("secrets"))

@@ -213,6 +213,7 @@ func (s *Snapshot) fetchEndpoints(ctx context.Context) (map[string]endpoints, er
 		e := sum[c.key]
 		e.ready += c.ready
 		e.total += c.total
+		e.dnsPort = max(e.dnsPort, c.dnsPort)
 		sum[c.key] = e
 	}
 	return sum, nil
@@ -225,6 +226,11 @@ func countEndpoints(slice *discoveryv1.EndpointSlice) endpoints {
 		e.total += len(ep.Addresses)
 		if ep.Conditions.Ready == nil || *ep.Conditions.Ready {
 			e.ready += len(ep.Addresses)
+		}
+	}
+	for _, port := range slice.Ports {
+		if port.Name != nil && *port.Name == dnsPortName && port.Port != nil {
+			e.dnsPort = int(*port.Port)
 		}
 	}
 	return e

@@ -59,22 +59,37 @@ func (s *Snapshot) readDeclared(given *inventory.Declaration) {
 }
 
 // pluginRange is the pods' range by the network plugin's own configuration, for clusters whose
-// kubeadm configuration has none; empty if nothing tells. The three are asked side by side.
-func (s *Snapshot) pluginRange(ctx context.Context) string {
-	for _, r := range []anyRead{s.ipPools, s.flannel, s.cilium} {
-		r.start(ctx)
+// kubeadm configuration has none; empty if nothing tells, or why it could not be read.
+func (s *Snapshot) pluginRange(ctx context.Context) (cidrs, why string) {
+	ranges := map[string]func(context.Context) (string, error){
+		"calico":  s.calicoRange,
+		"flannel": s.flannel.fetchNow,
+		"cilium":  s.ciliumRange,
 	}
-	if pools, err := s.ipPools.fetchNow(ctx); err == nil && len(pools) > 0 {
-		return strings.Join(pools, ",")
+	for _, plugin := range s.installed() {
+		read, known := ranges[plugin.Name]
+		if !known {
+			continue
+		}
+		cidrs, err := read(ctx)
+		if err != nil {
+			return "", fmt.Sprintf("%s's configuration: %s", plugin.Title, s.words(err))
+		}
+		if cidrs != "" {
+			return cidrs, ""
+		}
 	}
-	if network, err := s.flannel.fetchNow(ctx); err == nil && network != "" {
-		return network
-	}
+	return "", ""
+}
+
+func (s *Snapshot) calicoRange(ctx context.Context) (string, error) {
+	pools, err := s.ipPools.fetchNow(ctx)
+	return strings.Join(pools, ","), err
+}
+
+func (s *Snapshot) ciliumRange(ctx context.Context) (string, error) {
 	cfg, err := s.cilium.fetchNow(ctx)
-	if err != nil {
-		return ""
-	}
-	return strings.Trim(cfg["cluster-pool-ipv4-cidr"]+","+cfg["cluster-pool-ipv6-cidr"], ",")
+	return strings.Trim(cfg["cluster-pool-ipv4-cidr"]+","+cfg["cluster-pool-ipv6-cidr"], ","), err
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

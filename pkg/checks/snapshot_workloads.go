@@ -2,6 +2,8 @@ package checks
 
 import (
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -102,6 +104,8 @@ type signingRequest struct {
 	created            time.Time
 	decided            bool
 	failed             string
+	// ends is when the certificate that was issued does; zero if none was.
+	ends time.Time
 }
 
 // webhook is one admission webhook whose failure refuses requests.
@@ -187,7 +191,10 @@ func (s *Snapshot) fetchCRDs(ctx context.Context) (map[string]bool, error) {
 }
 
 func signingRequestOf(c *certificatesv1.CertificateSigningRequest) signingRequest {
-	kept := signingRequest{name: c.Name, signer: c.Spec.SignerName, user: c.Spec.Username, created: c.CreationTimestamp.Time}
+	kept := signingRequest{
+		name: c.Name, signer: c.Spec.SignerName, user: c.Spec.Username,
+		created: c.CreationTimestamp.Time, ends: certificateEnd(c.Status.Certificate),
+	}
 	for _, condition := range c.Status.Conditions {
 		kept.decided = true
 		if condition.Type == certificatesv1.CertificateFailed {
@@ -195,4 +202,17 @@ func signingRequestOf(c *certificatesv1.CertificateSigningRequest) signingReques
 		}
 	}
 	return kept
+}
+
+// certificateEnd is when the first certificate in a PEM text ends; zero if there is none.
+func certificateEnd(text []byte) time.Time {
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return time.Time{}
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return time.Time{}
+	}
+	return certificate.NotAfter
 }

@@ -171,7 +171,11 @@ func (s service) object() Object {
 func (s service) key() string { return s.namespace + "/" + s.name }
 
 // endpoints counts a service's endpoints over all of its slices.
-type endpoints struct{ ready, total int }
+type endpoints struct {
+	ready, total int
+	// dnsPort is the pods' port for DNS over TCP; 0 if they have none of that name.
+	dnsPort int
+}
 
 // lease is what checks keep of a Lease.
 type lease struct {

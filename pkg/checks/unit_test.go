@@ -159,9 +159,9 @@ func TestRanges(t *testing.T) {
 	s := NewSnapshot(Source{}, Config{})
 	s.serviceCIDRs, s.kubeadm = answered([]string{"10.0.0.0/29"}, nil), answered((*kubeadmConfig)(nil), nil)
 	s.services = answered([]service{{clusterIPs: []string{"10.0.0.1"}}}, nil)
-	verifyOutcome(t, checkServiceRoom(t.Context(), s), StatusOK, "1 of 8 used")
-	s.services = answered([]service{{clusterIPs: []string{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6", "10.0.0.7"}}}, nil)
-	verifyOutcome(t, checkServiceRoom(t.Context(), s), StatusFailed, "7 of 8 used")
+	verifyOutcome(t, checkServiceRoom(t.Context(), s), StatusOK, "1 of 6 used")
+	s.services = answered([]service{{clusterIPs: []string{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6"}}}, nil)
+	verifyOutcome(t, checkServiceRoom(t.Context(), s), StatusFailed, "6 of 6 used")
 	s.serviceCIDRs = answered([]string{"fd00::/64"}, nil)
 	verifyOutcome(t, checkServiceRoom(t.Context(), s), StatusOK, "0 of billions")
 }
@@ -279,6 +279,68 @@ func TestLookup(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestJudgeLookup asks a DNS server for the API server's Service, and judges its answer.
+func TestJudgeLookup(t *testing.T) {
+	server := &pod{namespace: kubeSystem, name: "coredns-1"}
+	address := func(ip ...byte) func(*dnsmessage.Message) {
+		return func(m *dnsmessage.Message) {
+			m.Answers = []dnsmessage.Resource{{
+				Header: dnsmessage.ResourceHeader{Name: m.Questions[0].Name, Class: dnsmessage.ClassINET},
+				Body:   &dnsmessage.AResource{A: [4]byte(ip)},
+			}}
+		}
+	}
+	tests := []struct {
+		name   string
+		answer func(*dnsmessage.Message)
+		want   Status
+		says   string
+	}{
+		{"right", address(10, 233, 0, 1), StatusOK, "kubernetes.default.svc.lab.example is 10.233.0.1"},
+		{"wrong", address(10, 96, 0, 1), StatusFailed, "coredns-1 says that kubernetes.default.svc.lab.example. is [10.96.0.1] instead of 10.233.0.1"},
+		{"unknown", func(m *dnsmessage.Message) { m.RCode = dnsmessage.RCodeNameError }, StatusFailed, "NameError"},
+		{"no record", func(*dnsmessage.Message) {}, StatusFailed, "is [] instead of"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := NewSnapshot(Source{}, Config{})
+			s.kubelet = answered(&kubeletConfig{ClusterDomain: "lab.example"}, nil)
+			s.services = answered([]service{{namespace: "default", name: "kubernetes", clusterIPs: []string{"10.233.0.1"}}}, nil)
+			client, conn := net.Pipe()
+			defer client.Close()
+			go dnsServer(t, conn, tt.answer)
+			o := s.judgeLookup(t.Context(), client, server)
+			verifyOutcome(t, o, tt.want, tt.says)
+			if failed := o.Status == StatusFailed; failed != (len(o.Objects) == 1) {
+				t.Errorf("objects %v", o.Objects)
+			}
+		})
+	}
+	t.Run("no answer in time", func(t *testing.T) {
+		s := NewSnapshot(Source{}, Config{})
+		s.kubelet, s.services = answered((*kubeletConfig)(nil), nil), answered([]service(nil), nil)
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		client, conn := net.Pipe()
+		_ = conn.Close()
+		verifyOutcome(t, s.judgeLookup(ended, client, server), StatusFailed, "did not answer within 5s")
+	})
+}
+
+// TestDNSPort goes by the endpoints: CoreDNS may listen on a port that takes no privilege.
+func TestDNSPort(t *testing.T) {
+	s := NewSnapshot(Source{}, Config{})
+	s.services = answered([]service{{namespace: "default", name: "web"}, {namespace: kubeSystem, name: "coredns"}}, nil)
+	s.endpoints = answered(map[string]endpoints{"default/web": {dnsPort: 9}, "kube-system/coredns": {dnsPort: 1053}}, nil)
+	if port := s.dnsPort(); port != 1053 {
+		t.Errorf("port %d", port)
+	}
+	s.endpoints = answered(map[string]endpoints{}, nil)
+	if port := s.dnsPort(); port != 53 {
+		t.Errorf("port %d without a name", port)
 	}
 }
 
