@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/kubectl-lab/kubectl-lab/pkg/document"
 	"github.com/kubectl-lab/kubectl-lab/pkg/traffic"
@@ -247,8 +248,9 @@ func (r *trafficRun) send(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var beside sync.WaitGroup
-	beside.Go(func() { r.every(ctx, lookEvery, func() { _ = r.look(ctx) }) }) // a missed look is made up by the next
-	beside.Go(func() { r.every(ctx, showEvery, r.show) })
+	look := func(ctx context.Context) { _ = r.look(ctx) } // a missed look is made up by the next
+	beside.Go(func() { wait.UntilWithContext(ctx, look, lookEvery) })
+	beside.Go(func() { wait.UntilWithContext(ctx, r.show, showEvery) })
 	r.env.Observe(Progress{Subject: "service/" + r.Service, Message: "starting the pod that sends the requests"})
 	err := r.sender.Send(ctx, r.load(), r.take)
 	if err == nil {
@@ -268,19 +270,6 @@ func (r *trafficRun) load() traffic.Load {
 		load.Count, load.Pause = 0, watchPause
 	}
 	return load
-}
-
-func (r *trafficRun) every(ctx context.Context, pace time.Duration, do func()) {
-	ticker := time.NewTicker(pace)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			do()
-		}
-	}
 }
 
 func (r *trafficRun) take(a traffic.Answer) {
@@ -325,7 +314,7 @@ func (r *trafficRun) note(these, those []string, entered bool) {
 	}
 }
 
-func (r *trafficRun) show() {
+func (r *trafficRun) show(context.Context) {
 	if result := r.result(); result.Requests > 0 {
 		r.env.Observe(Partial{Document: result.Document()})
 	}
