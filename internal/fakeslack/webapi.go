@@ -73,6 +73,13 @@ func AllBotScopes() []string {
 	return slices.Sorted(maps.Keys(set))
 }
 
+// ScopeOf is the scope that a bot token needs for a Web API method, empty if it needs none, and whether
+// this server knows the method.
+func ScopeOf(name string) (scope string, known bool) {
+	m, known := methods()[name]
+	return m.scope, known
+}
+
 // answer is the body of a successful call, without "ok".
 type answer map[string]any
 
