@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slack-go/slack"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -123,7 +124,7 @@ func newStage(t *testing.T, slackOptions fakeslack.Options, edit func(*stage)) *
 			_ = s.admin.CoreV1().Namespaces().Delete(context.Background(), name, metav1.DeleteOptions{})
 		})
 	}
-	s.Server, err = fakeslack.New(slackOptions)
+	s.Server, err = fakeslack.New(asInstalled(t, slackOptions))
 	must(t, err)
 	t.Cleanup(s.Close)
 	team := s.Team()
@@ -148,6 +149,20 @@ func newStage(t *testing.T, slackOptions fakeslack.Options, edit func(*stage)) *
 	s.writeConfig()
 	s.grant()
 	return s
+}
+
+// asInstalled gives the app what manifests/slack-app.yaml asks for, and nothing else: a scope or an event
+// that is missing there is missing here.
+func asInstalled(t *testing.T, options fakeslack.Options) fakeslack.Options {
+	t.Helper()
+	data, err := os.ReadFile("../../manifests/slack-app.yaml")
+	must(t, err)
+	var app slack.Manifest
+	must(t, yaml.UnmarshalStrict(data, &app))
+	options.BotScopes = app.OAuthConfig.Scopes.Bot
+	options.Events = app.Settings.EventSubscriptions.BotEvents
+	options.Commands = []string{app.Features.SlashCommands[0].Command}
+	return options
 }
 
 func (s *stage) person(u *fakeslack.User) string { return u.Team.ID + ":" + u.ID }
