@@ -50,6 +50,7 @@ func TestRealCluster(t *testing.T) {
 	t.Run("unknown image", c.testUnknownImage)
 	t.Run("metrics", c.testMetrics)
 	t.Run("no way out", c.testNoWayOut)
+	t.Run("a refused cluster of the same name", c.testRefused)
 	t.Run("power off, on, and one more", c.testPower)
 	t.Run("up again after the supervisor was killed", c.testUpAgain)
 
@@ -385,6 +386,24 @@ func (c *realCluster) testUpAgain(t *testing.T) {
 	contains(t, c.kubectl("get", "pods", "-A", "-o", "name"), "pod/shell")
 }
 
+// testRefused asks for a cluster of the same name in another folder, which can't be had, and checks that
+// this one goes on undisturbed.
+func (c *realCluster) testRefused(t *testing.T) {
+	before := c.status()
+	other := filepath.Join(t.TempDir(), "other")
+	out, err := c.sh.run(tool(t, "labcluster"), "up", "--real", "--name", c.name, "--nodes", "99", "--data-dir", other)
+	if err == nil {
+		t.Error("99 nodes were not refused")
+	}
+	contains(t, out, "there are addresses for 7")
+	if _, err := os.Stat(other); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder of the refused cluster is left: %v", err)
+	}
+	if diff := cmp.Diff(before, c.status()); diff != "" {
+		t.Errorf("its nodes before and after (-before +after):\n%s", diff)
+	}
+}
+
 // status is what labcluster status tells, as far as is needed here.
 type realStatus struct {
 	Supervisor process
@@ -436,7 +455,7 @@ func (c *realCluster) processes() []int {
 	var pids []int
 	for _, pid := range allProcesses() {
 		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
-		if err == nil && strings.Contains(string(data), "/labcluster-"+c.name+"/") {
+		if err == nil && strings.Contains(string(data), "/labcluster-"+c.name+"-") {
 			pids = append(pids, pid)
 		}
 	}
@@ -532,8 +551,8 @@ func checkNothingLeft(t *testing.T, c *realCluster, namespaces map[string]bool, 
 		t.Errorf("processes are left: %v", pids)
 	}
 	checkNobodyIn(t, namespaces)
-	groups, _ := filepath.Glob("/sys/fs/cgroup/*/labcluster-" + c.name)
-	more, _ := filepath.Glob("/sys/fs/cgroup/labcluster-" + c.name)
+	groups, _ := filepath.Glob("/sys/fs/cgroup/*/labcluster-" + c.name + "-*")
+	more, _ := filepath.Glob("/sys/fs/cgroup/labcluster-" + c.name + "-*")
 	if groups = append(groups, more...); len(groups) > 0 {
 		t.Errorf("control groups are left: %v", groups)
 	}

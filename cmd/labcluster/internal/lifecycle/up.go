@@ -83,6 +83,7 @@ type up struct {
 	kube     *kubecontext.File
 	madeDirs []string
 	made     bool // the cluster
+	begun    bool // the checks are passed: from now on there may be more to remove than folders
 	grown    bool // there are nodes that the cluster did not have
 	started  *supervisorProcess
 	notes    []string
@@ -99,6 +100,7 @@ func (u *up) run(ctx context.Context) (*UpResult, error) {
 	if err := flavor.Check(u.config); err != nil {
 		return nil, err
 	}
+	u.begun = true
 	if !u.made {
 		if err := u.config.Save(); err != nil {
 			return nil, err
@@ -329,7 +331,7 @@ func (u *up) undo(ctx context.Context) error {
 		u.started.end()
 	}
 	switch {
-	case u.made:
+	case u.made && u.begun:
 		return remove(ctx, u.config)
 	case u.started != nil:
 		return stopAll(ctx, u.config)

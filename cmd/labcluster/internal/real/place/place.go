@@ -2,6 +2,8 @@
 package place
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"path/filepath"
 
 	"github.com/kubectl-lab/kubectl-lab/cmd/labcluster/internal/cluster"
@@ -29,8 +31,13 @@ func Socket(config *cluster.Config, component string) string {
 // CgroupPrefix begins the names of all clusters' control groups.
 const CgroupPrefix = "labcluster-"
 
-// Cgroup is the control group of the cluster, below each hierarchy's root.
-func Cgroup(config *cluster.Config) string { return CgroupPrefix + config.Name }
+// Cgroup is the control group of the cluster, below each hierarchy's root. It is the one thing outside
+// of the cluster's folder that has a name, so the folder is in it: clusters in two folders may have the
+// same name.
+func Cgroup(config *cluster.Config) string {
+	sum := sha256.Sum256([]byte(config.Dir()))
+	return fmt.Sprintf("%s%s-%x", CgroupPrefix, config.Name, sum[:4])
+}
 
 // NodeCgroup is the control group of a node.
 func NodeCgroup(config *cluster.Config, name string) string {
