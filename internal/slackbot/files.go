@@ -124,7 +124,7 @@ func (m *messageFiles) find(name string) (attachment, error) {
 func (m *messageFiles) missing(name string) error {
 	e := &actions.Error{
 		Message: fmt.Sprintf("%s did not come with the command", name),
-		Hint:    "attach the file to a message to labbot, with @labbot and the command in it or in a direct message; or put its text into a code block behind the command and name it -",
+		Hint:    "attach the file to a message to labbot, with @labbot and the command in it or in a direct message; or put its text into a code block behind the command and name it -. Folders are read in a terminal only",
 		Code:    actions.ExitUsage,
 		Err:     fs.ErrNotExist,
 	}
