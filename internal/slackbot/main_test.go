@@ -46,6 +46,9 @@ func TestMain(m *testing.M) {
 			code = max(code, 1)
 		}
 	}
+	if program.path != "" {
+		_ = os.RemoveAll(filepath.Dir(program.path))
+	}
 	os.Exit(code)
 }
 
