@@ -81,6 +81,7 @@ type stage struct {
 	alice  *fakeslack.User // an administrator of the cluster
 	bob    *fakeslack.User // may look only
 	carol  *fakeslack.User // nobody
+	dave   *fakeslack.User // nobody, unless a test says otherwise
 	suffix string          // tells this stage's objects in the cluster from others'
 
 	namespace  string // for people
@@ -131,8 +132,8 @@ func newStage(t *testing.T, slackOptions fakeslack.Options, edit func(*stage)) *
 	must(t, err)
 	t.Cleanup(s.Close)
 	team := s.Team()
-	s.alice, s.bob, s.carol = team.AddUser("alice"), team.AddUser("bob"), team.AddUser("carol")
-	s.room = team.AddChannel("lab", fakeslack.PublicChannel, s.alice, s.bob, s.carol)
+	s.alice, s.bob, s.carol, s.dave = team.AddUser("alice"), team.AddUser("bob"), team.AddUser("carol"), team.AddUser("dave")
+	s.room = team.AddChannel("lab", fakeslack.PublicChannel, s.alice, s.bob, s.carol, s.dave)
 	s.config = &Config{
 		APIVersion: ConfigAPIVersion,
 		Kind:       ConfigKind,
@@ -287,7 +288,8 @@ type running struct {
 	*Bot
 	stop   context.CancelFunc
 	done   chan error
-	health string
+	health string // address
+	http   string // of HTTP mode
 }
 
 // start runs a bot by Socket Mode and waits for its connections.
@@ -306,12 +308,8 @@ func (s *stage) launch(edit func(*Options)) *running {
 	s.t.Helper()
 	options := s.options()
 	r := &running{done: make(chan error, 1)}
-	healthy := make(chan string, 2)
-	options.Listening = func(_, health string) {
-		if health != "" {
-			healthy <- health
-		}
-	}
+	opened := make(chan [2]string, 2)
+	options.Listening = func(slack, health string) { opened <- [2]string{slack, health} }
 	if edit != nil {
 		edit(&options)
 	}
@@ -332,15 +330,23 @@ func (s *stage) launch(edit func(*Options)) *running {
 			s.t.Logf("log:\n%s\naudit:\n%s", s.log, s.audit)
 		}
 	})
-	select {
-	case r.health = <-healthy:
-	case err := <-r.done:
-		r.done <- err
-		s.t.Fatalf("the bot ended: %v", err)
-	case <-time.After(patient):
-		s.t.Fatal("the bot does not serve its health")
+	for r.health == "" || options.HTTP != "" && r.http == "" {
+		select {
+		case at := <-opened:
+			r.http, r.health = firstOf(at[0], r.http), firstOf(at[1], r.health)
+		case err := <-r.done:
+			r.done <- err
+			s.t.Fatalf("the bot ended: %v", err)
+		case <-time.After(patient):
+			s.t.Fatal("the bot does not serve")
+		}
 	}
 	return r
+}
+
+// patience bounds one wait.
+func (s *stage) patience() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(s.ctx, patient)
 }
 
 // slash types a command and waits for an answer that contains text.

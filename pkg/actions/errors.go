@@ -160,20 +160,21 @@ type Denial struct {
 }
 
 // DenialOf reads the permission that a Forbidden error misses; ok is false if err is no such error
-// or an admission plugin's, which names no permission.
+// or an admission plugin's, which names no permission. The error may be wrapped, and be one of several.
 func DenialOf(err error) (d Denial, ok bool) {
-	if !apierrors.IsForbidden(err) {
+	var status apierrors.APIStatus
+	if !apierrors.IsForbidden(err) || !errors.As(err, &status) {
 		return Denial{}, false
 	}
-	if m := forbiddenText.FindStringSubmatch(err.Error()); m != nil {
+	text := status.Status().Message
+	if m := forbiddenText.FindStringSubmatch(text); m != nil {
 		d = Denial{User: m[1], Verb: m[2], Resource: m[3], Group: m[4], Namespace: m[5]}
-		var status apierrors.APIStatus
-		if errors.As(err, &status) && status.Status().Details != nil {
-			d.Name = status.Status().Details.Name
+		if details := status.Status().Details; details != nil {
+			d.Name = details.Name
 		}
 		return d, true
 	}
-	if m := forbiddenPath.FindStringSubmatch(err.Error()); m != nil {
+	if m := forbiddenPath.FindStringSubmatch(text); m != nil {
 		return Denial{User: m[1], Verb: m[2], Path: m[3]}, true
 	}
 	return Denial{}, false
