@@ -390,8 +390,10 @@ func (c *realCluster) testUpAgain(t *testing.T) {
 // this one goes on undisturbed.
 func (c *realCluster) testRefused(t *testing.T) {
 	before := c.status()
-	other := filepath.Join(t.TempDir(), "other")
-	out, err := c.sh.run(tool(t, "labcluster"), "up", "--real", "--name", c.name, "--nodes", "99", "--data-dir", other)
+	dir := t.TempDir()
+	other := filepath.Join(dir, "other")
+	out, err := c.sh.run(tool(t, "labcluster"), "up", "--real", "--name", c.name, "--nodes", "99",
+		"--data-dir", other, "--kubeconfig", filepath.Join(dir, "kubeconfig"))
 	if err == nil {
 		t.Error("99 nodes were not refused")
 	}
