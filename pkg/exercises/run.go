@@ -219,12 +219,15 @@ const pollEvery = 500 * time.Millisecond
 // await looks until everything that the step expects holds, and says what it saw last.
 func (r *run) await(ctx context.Context, step Step) (string, error) {
 	var message string
+	started := time.Now()
 	for _, expect := range r.expectations(step) {
 		found, err := until(ctx, expect)
-		if err != nil && ctx.Err() != nil {
+		switch {
+		case err != nil && errors.Is(ctx.Err(), context.Canceled):
+			return "", fmt.Errorf("interrupted after %s: %w", time.Since(started).Round(time.Second), err)
+		case err != nil && ctx.Err() != nil:
 			return "", fmt.Errorf("after %s: %w", step.timeout(), err)
-		}
-		if err != nil {
+		case err != nil:
 			return "", err
 		}
 		message = join(message, found)

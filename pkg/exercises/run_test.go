@@ -2,10 +2,12 @@ package exercises_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -157,6 +159,35 @@ func TestInterrupted(t *testing.T) {
 	cancel()
 	if _, err := r.Run(ctx, e); err == nil {
 		t.Error("an interrupted run ended without an error")
+	}
+}
+
+// TestInterruptedWait says how long it waited, not how long it would have.
+func TestInterruptedWait(t *testing.T) {
+	set, err := exercises.Load(fstest.MapFS{"01-slow/exercise.yaml": {Data: []byte(`
+apiVersion: kubectl-lab.github.io/v1alpha1
+kind: Exercise
+name: slow
+number: 1
+steps:
+- expect: a pod that nobody made runs
+  timeout: 10m
+  fields: [{kind: pod, name: nobody, path: .status.phase, equals: Running}]
+`)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r := newRunner(t, set)
+	r.Observe = func(exercises.Report) { time.AfterFunc(time.Second, cancel) }
+	e, _ := set.Find("slow")
+	report, err := r.Run(ctx, e)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if got := report.Outcomes[0].Message; !strings.HasPrefix(got, "interrupted after ") {
+		t.Errorf("message %q", got)
 	}
 }
 
