@@ -64,6 +64,12 @@ func (p *place) use(r *request, now time.Time) {
 		p.Message = r.message
 		p.Public = r.message != ""
 	}
+	switch {
+	case r.action == actionAgain:
+		p.Message, p.Replaces = "", false // the first answer stays, whoever asks again
+	case r.action == actionPage && !r.ownsPages():
+		p.whisper()
+	}
 }
 
 // whisper makes the next answer a new one, for the person alone.

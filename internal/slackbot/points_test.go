@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -207,11 +208,56 @@ func TestPoint04LateClickCausesNothing(t *testing.T) {
 	}
 }
 
-// gate stands in front of an API server and can be shut: then it answers nothing.
+// gate stands in front of an API server and can be shut: then it answers nothing. Or it refuses
+// connections, as when the API server is stopped.
 type gate struct {
-	*http.Server
-	shut atomic.Bool
-	open chan struct{}
+	shut, refuse atomic.Bool
+
+	mu    sync.Mutex
+	open  chan struct{} // closed by reopen
+	conns map[net.Conn]bool
+}
+
+// reopen lets everything through that waits.
+func (g *gate) reopen() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut.Store(false)
+	close(g.open)
+	g.open = make(chan struct{})
+}
+
+// closeAll ends the connections that there are.
+func (g *gate) closeAll() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for conn := range g.conns {
+		_ = conn.Close()
+	}
+}
+
+func (g *gate) track(conn net.Conn, open bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if open {
+		g.conns[conn] = true
+		return
+	}
+	delete(g.conns, conn)
+}
+
+// wait blocks while the gate is shut.
+func (g *gate) wait(ctx context.Context) {
+	g.mu.Lock()
+	open := g.open
+	g.mu.Unlock()
+	if !g.shut.Load() {
+		return
+	}
+	select {
+	case <-open:
+	case <-ctx.Done():
+	}
 }
 
 // throughGate makes the stage's bots reach the API server through a TCP proxy that can be shut.
@@ -219,14 +265,14 @@ func (s *stage) throughGate() *gate {
 	s.t.Helper()
 	config, err := clientcmd.LoadFromFile(s.kubeconfig)
 	must(s.t, err)
-	g := &gate{open: make(chan struct{})}
+	g := &gate{open: make(chan struct{}), conns: map[net.Conn]bool{}}
 	listener, err := (&net.ListenConfig{}).Listen(s.ctx, "tcp", "127.0.0.1:0")
 	must(s.t, err)
 	s.t.Cleanup(func() { _ = listener.Close() })
 	for _, cluster := range config.Clusters {
 		target, err := url.Parse(cluster.Server)
 		must(s.t, err)
-		go g.serve(listener, target.Host)
+		go g.serve(s.ctx, listener, target.Host)
 		cluster.TLSServerName = target.Hostname()
 		cluster.Server = "https://" + listener.Addr().String()
 	}
@@ -234,33 +280,40 @@ func (s *stage) throughGate() *gate {
 	return g
 }
 
-func (g *gate) serve(listener net.Listener, target string) {
+func (g *gate) serve(ctx context.Context, listener net.Listener, target string) {
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
 			return
 		}
-		go g.pipe(conn, target)
+		if g.refuse.Load() {
+			_ = conn.Close()
+			continue
+		}
+		go g.pipe(ctx, conn, target)
 	}
 }
 
-func (g *gate) pipe(conn net.Conn, target string) {
+func (g *gate) pipe(ctx context.Context, conn net.Conn, target string) {
+	g.track(conn, true)
+	defer g.track(conn, false)
 	defer conn.Close()
-	server, err := net.Dial("tcp", target)
+	server, err := (&net.Dialer{}).DialContext(ctx, "tcp", target)
 	if err != nil {
 		return
 	}
 	defer server.Close()
-	go func() { _, _ = io.Copy(conn, server) }()
+	go func() {
+		_, _ = io.Copy(conn, server)
+		_ = conn.Close()
+	}()
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := conn.Read(buffer)
 		if err != nil {
 			return
 		}
-		if g.shut.Load() {
-			<-g.open
-		}
+		g.wait(ctx)
 		if _, err := server.Write(buffer[:n]); err != nil {
 			return
 		}
@@ -293,10 +346,9 @@ func TestPoint05AcknowledgedWhileTheAPIServerHangs(t *testing.T) {
 	if p99 := times[commands*99/100]; p99 >= time.Second {
 		t.Errorf("p99 of the acknowledgements is %s", p99)
 	}
-	close(g.open)
-	g.shut.Store(false)
+	g.reopen()
 	for _, in := range all {
-		s.answer(in, "")
+		s.answer(in, "Server Version")
 	}
 	s.waitAudit(commands + 1)
 }
@@ -317,15 +369,17 @@ type shownResult struct{ doc *document.Document }
 
 func (r shownResult) Document() *document.Document { return r.doc }
 
+func scriptedVerb(words string, run func(context.Context, *actions.Env) (actions.Result, error)) actions.Action {
+	return actions.Action{
+		Words: words, Short: words, Long: words, Group: actions.GroupLook,
+		Examples: []actions.Example{{Comment: words, Line: words}},
+		New:      func() actions.Options { return script{run} },
+	}
+}
+
 // scripted adds verbs that do what no real one should.
 func scripted() []actions.Action {
-	verb := func(words string, run func(context.Context, *actions.Env) (actions.Result, error)) actions.Action {
-		return actions.Action{
-			Words: words, Short: words, Long: words, Group: actions.GroupLook,
-			Examples: []actions.Example{{Comment: words, Line: words}},
-			New:      func() actions.Options { return script{run} },
-		}
-	}
+	verb := scriptedVerb
 	return append(actions.All(),
 		verb("hang", func(ctx context.Context, _ *actions.Env) (actions.Result, error) {
 			<-ctx.Done()
@@ -341,6 +395,9 @@ func scripted() []actions.Action {
 		verb("huge", func(context.Context, *actions.Env) (actions.Result, error) {
 			return shownResult{hugeDocument()}, nil
 		}),
+		verb("long", func(context.Context, *actions.Env) (actions.Result, error) {
+			return shownResult{longDocument()}, nil
+		}),
 	)
 }
 
@@ -348,6 +405,17 @@ func hugeDocument() *document.Document {
 	table := document.Table{Columns: []document.Column{{Name: "NAME"}, {Name: "STATUS"}}}
 	for i := range 5000 {
 		table.Rows = append(table.Rows, []document.Text{document.T(fmt.Sprintf("pod-<!channel>-```-%d-한글", i)), document.T("Running <@U123> & more")})
+	}
+	return new(document.Document).Add(table)
+}
+
+// longRows make an answer of some pages.
+const longRows = 300
+
+func longDocument() *document.Document {
+	table := document.Table{Columns: []document.Column{{Name: "NAME"}, {Name: "STATUS"}}}
+	for i := range longRows {
+		table.Rows = append(table.Rows, []document.Text{document.T(fmt.Sprintf("row-%d-with-a-long-name-that-fills-the-page", i)), document.T("Running")})
 	}
 	return new(document.Document).Add(table)
 }

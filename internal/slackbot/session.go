@@ -200,10 +200,7 @@ func (s *session) authorize(ctx context.Context) error {
 	if s.rule, err = s.config.channelRule(r); err != nil {
 		return err
 	}
-	s.place.Public = s.place.Public || s.rule.Public
-	if r.action == actionAgain {
-		s.place.Replaces, s.place.Message = false, ""
-	}
+	s.place.Public = s.place.Public || s.rule.Public && r.kind == kindSlash
 	if !s.bot.limiter.allow(r.person(), s.config.Limits.PerMinute) {
 		return &limited{s.config.Limits.PerMinute}
 	}
@@ -220,15 +217,16 @@ func (l *limited) Error() string {
 // checkPageOwner lets only the requester turn the pages of a message that others read too.
 func (s *session) checkPageOwner() error {
 	r := s.job.request
-	if r.action != actionPage {
+	if r.action != actionPage || r.ownsPages() {
 		return nil
 	}
-	var v pageValue
-	if err := json.Unmarshal([]byte(r.value), &v); err == nil && v.Person == r.person() {
-		return nil
-	}
-	s.place.whisper()
 	return deniedError("only the person who ran the command can turn its pages", "press Run again to run it yourself")
+}
+
+// ownsPages reports whether a button that turns pages was pressed by the person who ran the command.
+func (r *request) ownsPages() bool {
+	var v pageValue
+	return json.Unmarshal([]byte(r.value), &v) == nil && v.Person == r.person()
 }
 
 // parse reads the line.
