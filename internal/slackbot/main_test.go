@@ -3,6 +3,7 @@ package slackbot
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -38,6 +39,12 @@ var shared struct {
 func TestMain(m *testing.M) {
 	if encoded := os.Getenv(envProcess); encoded != "" {
 		os.Exit(runProcess(encoded))
+	}
+	// The tests wait more than they work, so more of them can share two cores.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
 	}
 	code := m.Run()
 	if shared.cluster != nil {
