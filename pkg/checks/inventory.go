@@ -519,6 +519,12 @@ func compareAddons(c *comparer) {
 			c.addon(state, c.snapshot.assemble(placed(addon.Parts, state)).state())
 		}
 	}
+	for _, state := range c.declared.Addons {
+		known := slices.ContainsFunc(components.Addons(), func(a components.Addon) bool { return a.ID == state.ID })
+		if !known && state.Enabled.State == inventory.Declared && state.Enabled.True() {
+			c.add(state.Enabled.Variable, state.Enabled, "", Unknown, state.Title+" is a program on the nodes: the cluster does not show it")
+		}
+	}
 }
 
 func (c *comparer) addon(state inventory.AddonState, live string) {

@@ -59,9 +59,12 @@ func (l *realLab) inventory(t *testing.T) {
 		t.Error("status --inventory found differences and exited with 0")
 	}
 	var differ []comparison
-	matches := 0
+	matches, helm := 0, ""
 	for _, check := range found.Checks {
 		for _, c := range check.Comparisons {
+			if c.Subject == "helm_enabled" {
+				helm = c.Verdict
+			}
 			switch c.Verdict {
 			case "differs":
 				differ = append(differ, c)
@@ -76,6 +79,9 @@ func (l *realLab) inventory(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, differ); diff != "" {
 		t.Errorf("differences (-want +got):\n%s", diff)
+	}
+	if helm != "unknown" {
+		t.Errorf("helm_enabled is called %q; the cluster does not show it", helm)
 	}
 	if matches < 10 {
 		t.Errorf("%d declarations match, want the hosts, their roles and the CIDRs at least", matches)
