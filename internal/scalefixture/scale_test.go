@@ -231,6 +231,7 @@ func build(t *testing.T) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "kubectl-lab")
 	command := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, "../../cmd/kubectl-lab")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -254,7 +255,10 @@ func best(t *testing.T, runs int, program string, args ...string) cost {
 	t.Helper()
 	var least cost
 	for i := range runs {
-		c := measure(t, program, args...)
+		c, _, problems := measure(t, program, args...)
+		if problems != "" {
+			t.Fatalf("%s: %s", strings.Join(args, " "), problems)
+		}
 		if i == 0 || c.wall < least.wall {
 			least = c
 		}
@@ -262,11 +266,12 @@ func best(t *testing.T, runs int, program string, args ...string) cost {
 	return least
 }
 
-func measure(t *testing.T, program string, args ...string) cost {
+// measure runs a program. problems is how it failed, if it did, and what it says about that.
+func measure(t *testing.T, program string, args ...string) (spent cost, output []byte, problems string) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), program, args...)
-	var problems bytes.Buffer
-	command.Stderr = &problems
+	var out, errOut bytes.Buffer
+	command.Stdout, command.Stderr = &out, &errOut
 	began := time.Now()
 	err := command.Run()
 	wall := time.Since(began)
@@ -275,11 +280,12 @@ func measure(t *testing.T, program string, args ...string) cost {
 		t.Fatal(err)
 	}
 	if err != nil {
-		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, problems.String())
+		problems = fmt.Sprintf("%v\n%s", err, errOut.String())
 	}
 	usage, ok := command.ProcessState.SysUsage().(*syscall.Rusage)
 	if !ok {
 		t.Skip("this system does not say what a program used")
 	}
-	return cost{wall: wall, cpu: command.ProcessState.UserTime() + command.ProcessState.SystemTime(), memory: usage.Maxrss << 10}
+	spent = cost{wall: wall, cpu: command.ProcessState.UserTime() + command.ProcessState.SystemTime(), memory: usage.Maxrss << 10}
+	return spent, out.Bytes(), problems
 }
