@@ -2,6 +2,7 @@ package installlog
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -132,77 +133,99 @@ func Follow(ctx context.Context, path string, interval time.Duration, report fun
 	}
 }
 
+// follower reads the file at a path, and the one that was there before: a program that has it open goes
+// on writing to it after a rotation.
 type follower struct {
 	path   string
 	parser Parser
+	before *tail
+	now    *tail
+}
+
+func (f *follower) close() {
+	for _, t := range []*tail{f.before, f.now} {
+		if t != nil {
+			_ = t.file.Close() // it was only read
+		}
+	}
+	f.before, f.now = nil, nil
+}
+
+// poll reads what is new of both files. The old one is let go once it has nothing more and the new one
+// has something.
+func (f *follower) poll() (changed bool, err error) {
+	if err := f.reopen(); err != nil {
+		return false, err
+	}
+	more := false
+	if f.before != nil {
+		if more, err = f.before.drain(&f.parser); err != nil {
+			return false, err
+		}
+	}
+	if f.now == nil {
+		return more, nil
+	}
+	if changed, err = f.now.drain(&f.parser); err != nil {
+		return more, err
+	}
+	if f.before != nil && !more && f.now.offset > 0 {
+		_ = f.before.file.Close() // it was only read
+		f.before = nil
+	}
+	return changed || more, nil
+}
+
+// reopen opens the file at the path if it is not the open one. A missing file will come (again).
+func (f *follower) reopen() error {
+	info, err := os.Stat(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if f.now != nil {
+		open, err := f.now.file.Stat()
+		if err != nil || os.SameFile(open, info) {
+			return err
+		}
+	}
+	file, err := os.Open(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if f.before != nil {
+		_ = f.before.file.Close() // it was only read
+	}
+	f.before, f.now = f.now, &tail{file: file}
+	return nil
+}
+
+// tail is a file that grows.
+type tail struct {
 	file   *os.File
 	offset int64
 	line   lineBuffer
 }
 
-func (f *follower) close() {
-	if f.file != nil {
-		_ = f.file.Close() // it was only read
-		f.file = nil
-	}
-}
-
-// poll reads what is new. It first reads the open file to its end, even if another took its place.
-func (f *follower) poll() (changed bool, err error) {
-	if f.file != nil {
-		if changed, err = f.drain(); err != nil {
-			return false, err
-		}
-	}
-	replaced, err := f.replaced()
-	if err != nil || !replaced {
-		return changed, err
-	}
-	more, err := f.drain()
-	return changed || more, err
-}
-
-// replaced opens the file at the path if it is not the open one. A missing file will come (again).
-func (f *follower) replaced() (bool, error) {
-	now, err := os.Stat(f.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if f.file != nil {
-		open, err := f.file.Stat()
-		if err != nil || os.SameFile(open, now) {
-			return false, err
-		}
-	}
-	file, err := os.Open(f.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	f.close()
-	f.file, f.offset, f.line = file, 0, lineBuffer{}
-	return true, nil
-}
-
 // drain parses the whole lines from where it stopped. A file that shrank is read from its beginning.
-func (f *follower) drain() (changed bool, err error) {
-	info, err := f.file.Stat()
+func (t *tail) drain(into *Parser) (changed bool, err error) {
+	info, err := t.file.Stat()
 	if err != nil {
 		return false, err
 	}
-	if info.Size() < f.offset {
-		f.offset, f.line = 0, lineBuffer{}
+	if info.Size() < t.offset {
+		t.offset, t.line = 0, lineBuffer{}
 	}
 	buf := make([]byte, 64<<10)
 	for {
-		n, err := f.file.ReadAt(buf, f.offset)
-		f.offset += int64(n)
-		changed = f.split(buf[:n]) || changed
+		n, err := t.file.ReadAt(buf, t.offset)
+		t.offset += int64(n)
+		changed = t.split(buf[:n], into) || changed
 		if errors.Is(err, io.EOF) {
 			return changed, nil
 		}
@@ -212,20 +235,12 @@ func (f *follower) drain() (changed bool, err error) {
 	}
 }
 
-func (f *follower) split(data []byte) (changed bool) {
-	for len(data) > 0 {
-		end := len(data)
-		for i, c := range data {
-			if c == '\n' {
-				end = i + 1
-				break
-			}
-		}
-		if line := f.line.add(data[:end]); line != nil {
-			f.parser.Line(line)
+func (t *tail) split(data []byte, into *Parser) (changed bool) {
+	for line := range bytes.Lines(data) {
+		if whole := t.line.add(line); whole != nil {
+			into.Line(whole)
 			changed = true
 		}
-		data = data[end:]
 	}
 	return changed
 }

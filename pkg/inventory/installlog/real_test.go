@@ -137,7 +137,27 @@ func compare(t *testing.T, what string, want, got Run) {
 }
 
 // TestFollowRealRun follows a run from before its log exists to its end.
-func TestFollowRealRun(t *testing.T) {
+func TestFollowRealRun(t *testing.T) { followRealRun(t, nil) }
+
+// TestFollowTruncatedRealRun empties the log in the middle of a run.
+func TestFollowTruncatedRealRun(t *testing.T) {
+	followRealRun(t, func(logFile string) error { return os.Truncate(logFile, 0) })
+}
+
+// TestFollowRotatedRealRun puts an empty file in the log's place in the middle of a run. ansible-playbook
+// goes on writing to the file that was moved.
+func TestFollowRotatedRealRun(t *testing.T) {
+	followRealRun(t, func(logFile string) error {
+		if err := os.Rename(logFile, logFile+".1"); err != nil {
+			return err
+		}
+		return os.WriteFile(logFile, nil, 0o600)
+	})
+}
+
+// followRealRun expects to see the whole of a run, although its log is disturbed in phase 7.
+func followRealRun(t *testing.T, disturb func(logFile string) error) {
+	t.Helper()
 	logFile := filepath.Join(t.TempDir(), "ansible.log")
 	cmd := playbook(t, "well", logFile)
 	if err := cmd.Start(); err != nil {
@@ -157,6 +177,12 @@ func TestFollowRealRun(t *testing.T) {
 		}
 		furthest, last = r.Phase.Number, r
 		reports++
+		if disturb != nil && furthest >= 7 {
+			if err := disturb(logFile); err != nil {
+				t.Error(err)
+			}
+			disturb = nil
+		}
 	})
 	if err != nil {
 		t.Fatal(err)
