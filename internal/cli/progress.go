@@ -110,10 +110,11 @@ func (o *terminalObserver) draw(doc *document.Document) {
 }
 
 // fit keeps the last lines if there are more than fit on the screen, and cuts each to its width,
-// since a line that wraps could not be erased again.
+// since a line that wraps could not be erased again. The screen's first line stays free: erasing a whole
+// screen makes tmux and others put it into their history.
 func fit(lines []string, s stream) []string {
 	width, height := s.size()
-	if most := height - 1; most > 0 && len(lines) > most {
+	if most := height - 2; most > 0 && len(lines) > most {
 		lines = lines[len(lines)-most:]
 	}
 	cut := make([]string, len(lines))

@@ -109,12 +109,13 @@ func (r *InventoryCheckResult) Document() *document.Document {
 	case counts[inventory.SeverityWarning] > 0:
 		tone = document.Warning
 	}
-	return doc.Add(document.Note{Tone: tone, Text: fmt.Sprintf("%s: %d errors, %d warnings, %d notes (%d checks)", r.Inventory,
-		counts[inventory.SeverityError], counts[inventory.SeverityWarning], counts[inventory.SeverityInfo], len(inventory.Checks()))})
+	return doc.Add(document.Note{Tone: tone, Text: fmt.Sprintf("%s: %s, %s, %s (%d checks)", r.Inventory,
+		count(counts[inventory.SeverityError], "error"), count(counts[inventory.SeverityWarning], "warning"), count(counts[inventory.SeverityInfo], "note"),
+		len(inventory.Checks()))})
 }
 
 func findingVerdict(f inventory.Finding) document.Verdict {
-	v := document.Verdict{Subject: f.Pos.String(), Message: f.Message, Hint: f.Fix}
+	v := document.Verdict{Subject: f.Pos.String(), Message: f.Message, Hint: f.Fix, URL: f.Documentation()}
 	if v.Subject != "" {
 		v.Subject += ":"
 	}

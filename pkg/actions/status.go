@@ -1,8 +1,10 @@
 package actions
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -177,14 +179,14 @@ func (o *StatusOptions) runChecks(ctx context.Context, env *Env) (Result, error)
 		}
 	}
 	runner := checks.Runner{
-		Checks:   selected,
-		Source:   source,
-		Config:   checks.Config{Now: env.Time, Explain: func(err error) string { return Explain(err).Message }, Declared: declared},
-		Observer: &statusObserver{env: env, short: o.Short},
+		Checks: selected,
+		Source: source,
+		Config: checks.Config{Now: env.Time, Explain: func(err error) string { return Explain(err).Message }, Declared: declared},
 	}
 	if o.Wait {
 		runner.Wait = o.Timeout
 	}
+	runner.Observer = &statusObserver{env: env, wait: runner.Wait}
 	report, err := runner.Run(ctx)
 	result := newStatusResult(report, o.Short)
 	result.saved, result.dryRun = saved, o.DryRunStrategy()
@@ -240,10 +242,12 @@ func (o *StatusOptions) Suggest(_ context.Context, _ *Env, flag string, _ []stri
 	return nil
 }
 
-// statusObserver shows the results so far. The runner calls it one at a time.
+// statusObserver shows what is wrong so far and how much is to go; the whole comes at the end. The runner
+// calls it one at a time.
 type statusObserver struct {
-	env     *Env
-	short   bool
+	env *Env
+	// wait is for how long what is broken may mend itself.
+	wait    time.Duration
 	results []checks.Result
 	index   map[string]int
 }
@@ -268,7 +272,7 @@ func (w *statusObserver) show() {
 	if w.env.Observer == nil {
 		return
 	}
-	w.env.Observe(Partial{Document: newStatusResult(&checks.Report{Results: w.results}, w.short).Document()})
+	w.env.Observe(Partial{Document: newStatusResult(&checks.Report{Results: w.results}, true).progress(w.wait)})
 }
 
 // StatusResult is what "status" found.
@@ -340,6 +344,26 @@ func (r *StatusResult) Document() *document.Document {
 	if r.Verdict == StatusUnreachable {
 		return doc // the error says it all
 	}
+	r.addVerdicts(doc)
+	if len(r.saved) > 0 {
+		doc.Add(ChangeVerdicts(r.saved, r.dryRun))
+	}
+	r.addMissing(doc)
+	return doc.Add(r.note())
+}
+
+// progress is the document while checks run, and while what is broken is waited for.
+func (r *StatusResult) progress(wait time.Duration) *document.Document {
+	doc := &document.Document{}
+	r.addVerdicts(doc)
+	note := r.note()
+	if wait > 0 && r.Verdict == StatusBroken && r.Summary.Pending == 0 {
+		note.Text = fmt.Sprintf("Waiting up to %s for it to mend (%s)", wait, r.Summary)
+	}
+	return doc.Add(note)
+}
+
+func (r *StatusResult) addVerdicts(doc *document.Document) {
 	for _, category := range checks.Categories() {
 		if verdicts := r.verdicts(category); len(verdicts) > 0 {
 			doc.Add(document.Heading{Text: category.Title()}, verdicts)
@@ -348,35 +372,31 @@ func (r *StatusResult) Document() *document.Document {
 			r.addComparisons(doc)
 		}
 	}
-	if len(r.saved) > 0 {
-		doc.Add(ChangeVerdicts(r.saved, r.dryRun))
-	}
-	if missing := r.missingPermissions(); missing != "" {
-		doc.Add(document.Note{Tone: document.Warning, Text: missing})
-	}
-	return doc.Add(r.note())
 }
 
-// missingPermissions says what the requester would have to be allowed; empty if nothing.
-func (r *StatusResult) missingPermissions() string {
-	var missing []string
+// addMissing shows what the requester would have to be allowed to do.
+func (r *StatusResult) addMissing(doc *document.Document) {
+	byVerb := map[string][]string{}
 	var example string
 	for _, c := range r.Checks {
-		if c.MissingPermission != nil {
-			missing = append(missing, c.MissingPermission.String())
-			example = c.MissingPermission.CanI()
+		if p := c.MissingPermission; p != nil && !slices.Contains(byVerb[p.Verb], p.Target()) {
+			byVerb[p.Verb] = append(byVerb[p.Verb], p.Target())
+			example = cmp.Or(example, p.CanI())
 		}
 	}
-	if len(missing) == 0 {
-		return ""
+	if len(byVerb) == 0 {
+		return
 	}
-	slices.Sort(missing)
-	missing = slices.Compact(missing)
-	return fmt.Sprintf("Not looked at, for want of permission to %s. Ask an administrator for it; check with: %s",
-		strings.Join(missing, ", "), example)
+	var facts document.Facts
+	for _, verb := range slices.Sorted(maps.Keys(byVerb)) {
+		slices.Sort(byVerb[verb])
+		facts = append(facts, document.Fact{Name: verb, Value: document.T(strings.Join(byVerb[verb], ", "))})
+	}
+	doc.Add(document.Heading{Text: "Not permitted"}, facts,
+		document.Note{Tone: document.Warning, Text: "Ask an administrator for these permissions; check one with: " + example})
 }
 
-// note is the last line: how many checks ended how.
+// note is the last line.
 func (r *StatusResult) note() document.Note {
 	tone := document.Good
 	switch {
@@ -387,11 +407,27 @@ func (r *StatusResult) note() document.Note {
 	case r.Summary.Pending > 0:
 		tone = document.Muted
 	}
-	return document.Note{Tone: tone, Text: r.Summary.String()}
+	return document.Note{Tone: tone, Text: r.sentence()}
+}
+
+// sentence says the verdict and how many checks ended how.
+func (r *StatusResult) sentence() string {
+	switch {
+	case r.Summary.Pending > 0:
+		return r.Summary.String()
+	case r.Verdict == StatusIncomplete:
+		return "Nothing broken was found, but not everything could be looked at (" + r.Summary.String() + ")"
+	case r.Verdict == StatusBroken:
+		return "Broken (" + r.Summary.String() + ")"
+	}
+	return "Healthy (" + r.Summary.String() + ")"
 }
 
 // verdicts are one category's lines. Add-ons that are not installed share one line.
 func (r *StatusResult) verdicts(category checks.Category) document.Verdicts {
+	if category == checks.CategoryInventory && !r.short && r.inventoryRefused() {
+		return document.Verdicts{{Status: document.Skipped, Subject: "the cluster is as its saved inventory declares, if there is one:", Message: "not permitted to look"}}
+	}
 	var verdicts document.Verdicts
 	var absent []string
 	for _, c := range r.Checks {
@@ -409,6 +445,21 @@ func (r *StatusResult) verdicts(category checks.Category) document.Verdicts {
 	return verdicts
 }
 
+// inventoryRefused reports whether no comparison was permitted, so that one line says it all.
+func (r *StatusResult) inventoryRefused() bool {
+	compared, refused := 0, 0
+	for _, c := range r.Checks {
+		if c.Category != checks.CategoryInventory {
+			continue
+		}
+		compared++
+		if c.MissingPermission != nil && c.MissingPermission.Name == checks.DeclarationName {
+			refused++
+		}
+	}
+	return compared > 0 && compared == refused
+}
+
 // isWrong reports whether a check found something to mend.
 func isWrong(c checks.Result) bool {
 	return c.Status == checks.StatusFailed && c.Severity != checks.Info
@@ -420,7 +471,7 @@ func checkVerdict(c checks.Result) document.Verdict {
 		v.Subject += ":"
 	}
 	if c.MissingPermission != nil {
-		v.Hint = "" // a note names all that are missing
+		v.Hint = "" // all that are missing are named below
 	}
 	if c.Status == checks.StatusFailed {
 		v.URL = c.Documentation

@@ -16,27 +16,43 @@ import (
 // mostComparisons is how many comparisons are shown; -o json has them all.
 const mostComparisons = 50
 
-// addComparisons shows the declared and live values that do not match.
+// addComparisons shows the declared and live values that do not match. What isn't declared is no news.
 func (r *StatusResult) addComparisons(doc *document.Document) {
 	table := document.Table{Columns: []document.Column{
-		{Name: "SUBJECT"}, {Name: "DECLARED"}, {Name: "LIVE"}, {Name: "VERDICT"}, {Name: "REASON"}, {Name: "SOURCE"},
+		{Name: "SUBJECT"}, {Name: "DECLARED"}, {Name: "LIVE"}, {Name: "VERDICT"}, {Name: "SOURCE"}, {Name: "REASON"},
 	}}
+	reasons := false
 	for _, check := range r.Checks {
 		for _, c := range check.Comparisons {
 			switch {
-			case c.Verdict == checks.Match, r.short && c.Verdict != checks.Differs:
+			case c.Verdict == checks.Match, c.Reason == checks.NotDeclared, r.short && c.Verdict != checks.Differs:
 			case len(table.Rows) >= mostComparisons:
 				table.Omitted++
 			default:
+				reasons = reasons || c.Reason != ""
 				table.Rows = append(table.Rows, []document.Text{
-					document.T(c.Subject), document.T(c.Declared), document.T(c.Live), comparisonText(c.Verdict), document.T(c.Reason), document.T(c.Source),
+					document.T(c.Subject), document.T(c.Declared), document.T(c.Live), comparisonText(c.Verdict), document.T(c.Source), document.T(c.Reason),
 				})
 			}
 		}
 	}
-	if len(table.Rows) > 0 {
-		doc.Add(table)
+	if len(table.Rows) == 0 {
+		return
 	}
+	if !reasons {
+		table = withoutLast(table)
+	}
+	doc.Add(table)
+}
+
+// withoutLast is a table without its last column.
+func withoutLast(table document.Table) document.Table {
+	last := len(table.Columns) - 1
+	table.Columns = table.Columns[:last]
+	for i := range table.Rows {
+		table.Rows[i] = table.Rows[i][:last]
+	}
+	return table
 }
 
 func comparisonText(v checks.ComparisonVerdict) document.Text {

@@ -166,9 +166,12 @@ func (r *InstallResult) hosts() document.Table {
 func (r *InstallResult) failures() document.Verdicts {
 	var verdicts document.Verdicts
 	for _, f := range r.Failures {
+		where := f.Play
+		if f.Phase.Number > 0 {
+			where = fmt.Sprintf("phase %d, %s", f.Phase.Number, f.Play)
+		}
 		verdicts = append(verdicts, document.Verdict{
-			Status: document.Failed, Subject: f.Host + ":", Message: f.Task + ": " + f.Message,
-			Hint: "in " + f.Play,
+			Status: document.Failed, Subject: f.Host + ":", Message: f.Task + ": " + f.Message, Hint: "in " + where,
 		})
 	}
 	return verdicts

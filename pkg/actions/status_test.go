@@ -53,6 +53,8 @@ kube_node
 [all:vars]
 kube_proxy_mode=nftables
 ansible_become_password=hunter2
+kube_encrypt_token=hunter2
+registry_auth=[{'registry': 'r', 'password': 'hunter2'}]
 `
 
 func TestStatusIsHealthy(t *testing.T) {

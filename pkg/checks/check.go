@@ -242,6 +242,24 @@ func (p Permission) String() string {
 	return b.String()
 }
 
+// Target is what the permission is for, without the verb, such as "pods/portforward -n kube-system".
+func (p Permission) Target() string {
+	if p.Path != "" {
+		return p.Path
+	}
+	target := p.Resource
+	if p.Subresource != "" {
+		target += "/" + p.Subresource
+	}
+	if p.Name != "" {
+		target += "/" + p.Name
+	}
+	if p.Namespace != "" {
+		target += " -n " + p.Namespace
+	}
+	return target
+}
+
 // CanI is the command that asks the cluster about the permission.
 func (p Permission) CanI() string {
 	if p.Path != "" {

@@ -218,6 +218,7 @@ func (p *pass) check(ctx context.Context, c Check) Result {
 		if result.Hint == "" {
 			result.Hint = c.Hint
 		}
+		result.Hint = addressed(result.Hint, result.Objects)
 	}
 	return result
 }

@@ -853,7 +853,7 @@ spec: {selector: {app: nobody}, ports: [{port: 80}]}`
 			},
 		},
 		{
-			id: "workloads-services", severity: checks.Warning, says: "default/nobody has no ready endpoint",
+			id: "workloads-services", severity: checks.Warning, says: "default/nobody has no endpoint",
 			inject: func(l *lab) { l.create(selector) },
 		},
 	}

@@ -136,8 +136,11 @@ func undecided(s inventory.Setting) (ComparisonVerdict, string) {
 	case inventory.Invalid:
 		return Unresolved, "its value is of the wrong kind"
 	}
-	return Unknown, "the inventory does not say"
+	return Unknown, NotDeclared
 }
+
+// NotDeclared is the reason of comparisons without a declared value: there is nothing to compare.
+const NotDeclared = "the inventory does not say"
 
 func equal(a, b string) bool { return a == b }
 
@@ -163,6 +166,8 @@ func (c *comparer) outcome() Outcome {
 		o = failf(c.objects, "%s", some(lines, "; "))
 	case len(c.found) == 0:
 		o = passf("nothing is declared")
+	case counts[Match] == 0 && c.nothingDeclared():
+		o = skipf("%s", NotDeclared)
 	case counts[Match] == 0:
 		o = skipf("%s: %s", strings.Join(sum, ", "), c.found[0].Reason)
 	default:
@@ -172,7 +177,12 @@ func (c *comparer) outcome() Outcome {
 	return o
 }
 
-// members calls do for each declared node whose name is known and which has joined.
+func (c *comparer) nothingDeclared() bool {
+	return !slices.ContainsFunc(c.found, func(one Comparison) bool { return one.Reason != NotDeclared })
+}
+
+// members calls do for each declared node whose name is known and which has joined, and keeps those of
+// which something differs.
 func (c *comparer) members(do func(declared inventory.Node, live node)) {
 	live := map[string]node{}
 	for _, n := range c.snapshot.nodes.get() {
@@ -180,7 +190,11 @@ func (c *comparer) members(do func(declared inventory.Node, live node)) {
 	}
 	for _, d := range c.declared.Nodes {
 		if n, joined := live[d.Name.Value]; d.InCluster() && d.Name.Known() && joined {
+			before := len(c.found)
 			do(d, n)
+			if slices.ContainsFunc(c.found[before:], func(one Comparison) bool { return one.Verdict == Differs }) {
+				c.objects = append(c.objects, n.object())
+			}
 		}
 	}
 }
@@ -264,7 +278,6 @@ func compareLabels(c *comparer) {
 				c.add(n.name+" label "+key, s, value, Match, "")
 			default:
 				c.add(n.name+" label "+key, s, value, Differs, "")
-				c.objects = append(c.objects, n.object())
 			}
 		}
 	})

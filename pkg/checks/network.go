@@ -271,9 +271,9 @@ type proxyMode struct {
 func proxyModes() []proxyMode {
 	return []proxyMode{
 		{name: "userspace", deprecated: 23, removed: 26, services: 100, meaning: "every connection passes through kube-proxy itself"},
-		{name: "iptables", services: 1000, meaning: "rules are a list: changes and first packets get slower with every service"},
+		{name: "iptables", services: 1000, meaning: "rules are a list, so changes and first packets get slower with every service"},
 		{name: "ipvs", deprecated: 35, removed: 43, meaning: "a hash table in the kernel, which needs iptables beside it"},
-		{name: "nftables", since: 31, meaning: "a map in the kernel: the number of services hardly matters"},
+		{name: "nftables", since: 31, meaning: "a map in the kernel, so the number of services hardly matters"},
 		{name: "kernelspace", meaning: "Windows nodes"},
 	}
 }
@@ -302,9 +302,9 @@ func (m proxyMode) judge(minor, services int) Outcome {
 		return failf(nil, "mode %s is deprecated since Kubernetes v1.%d, and goes with v1.%d", m.name, m.deprecated, m.removed).
 			hintf("change to nftables (kernel 5.13 and newer): mode in ConfigMap kube-system/kube-proxy; with Kubespray: kube_proxy_mode: nftables")
 	case m.services > 0 && services > m.services:
-		return failf(nil, "mode %s with %s: %s", m.name, with, m.meaning)
+		return failf(nil, "mode %s with %s (%s)", m.name, with, m.meaning)
 	}
-	return passf("%s with %s: %s", m.name, with, m.meaning)
+	return passf("%s with %s (%s)", m.name, with, m.meaning)
 }
 
 func checkPodIPs(_ context.Context, s *Snapshot) Outcome {

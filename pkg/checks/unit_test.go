@@ -351,6 +351,29 @@ func errorText(err error) string {
 	return err.Error()
 }
 
+func TestAddressed(t *testing.T) {
+	node := Object{Kind: "Node", Name: "k8s02"}
+	pod := Object{Kind: "Pod", Namespace: "web", Name: "nginx"}
+	tests := []struct {
+		hint    string
+		objects []Object
+		want    string
+	}{
+		{"kubectl uncordon NODE", []Object{node, {Kind: "Node", Name: "k8s03"}}, "kubectl uncordon k8s02"},
+		{"kubectl uncordon NODE", nil, "kubectl uncordon NODE"},
+		{"kubectl uncordon NODE", []Object{pod}, "kubectl uncordon NODE"},
+		{"kubectl delete pod POD --force", []Object{pod}, "kubectl delete pod nginx -n web --force"},
+		{"kubectl logs -n kube-system POD --previous", []Object{{Kind: "Pod", Namespace: kubeSystem, Name: "p"}}, "kubectl logs -n kube-system p --previous"},
+		{"kubectl describe pvc NAME", []Object{{Kind: "PersistentVolumeClaim", Namespace: "web", Name: "data"}}, "kubectl describe pvc data -n web"},
+		{"kubectl label nodes NODE KEY=VALUE, USERNAME", []Object{node}, "kubectl label nodes k8s02 KEY=VALUE, USERNAME"},
+	}
+	for _, tt := range tests {
+		if got := addressed(tt.hint, tt.objects); got != tt.want {
+			t.Errorf("%q of %v: %q, want %q", tt.hint, tt.objects, got, tt.want)
+		}
+	}
+}
+
 func TestParseRestarts(t *testing.T) {
 	tests := []struct {
 		cell string

@@ -206,8 +206,11 @@ func checkServices(_ context.Context, s *Snapshot) Outcome {
 			continue
 		}
 		looked++
-		if e := s.endpoints.get()[svc.key()]; e.ready == 0 {
-			found.addf(svc.object(), "%s has no ready endpoint (%s)", svc.key(), count(e.total, "endpoint"))
+		switch e := s.endpoints.get()[svc.key()]; {
+		case e.total == 0:
+			found.addf(svc.object(), "%s has no endpoint", svc.key())
+		case e.ready == 0:
+			found.addf(svc.object(), "%s has none that is ready of %s", svc.key(), count(e.total, "endpoint"))
 		}
 	}
 	return found.outcome(passf("%s", count(looked, "service")))

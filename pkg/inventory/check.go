@@ -41,6 +41,12 @@ func (f Finding) String() string {
 	return text
 }
 
+// docsURL leads to the section of a finding's id in docs/inventory.md.
+const docsURL = "https://github.com/kubectl-lab/kubectl-lab/blob/main/docs/inventory.md#"
+
+// Documentation is the address of the section about findings of this kind.
+func (f Finding) Documentation() string { return docsURL + f.ID }
+
 // CheckInfo describes a check.
 type CheckInfo struct {
 	ID      string

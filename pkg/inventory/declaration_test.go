@@ -185,6 +185,9 @@ vsphere_password: "hunter2"
 kubeadm_certificate_key: hunter2
 calico_peers: [{address: 1.2.3.4, password: hunter2}]
 list_of_urls: ["https://x:hunter2@h/p?q"]
+kube_network_plugin: !vault |
+  $ANSIBLE_VAULT;1.1;AES256
+  68756e74657232
 `
 
 func TestSecretsStayInside(t *testing.T) {
