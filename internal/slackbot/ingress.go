@@ -32,6 +32,7 @@ type job struct {
 	record  *record // nil as long as it could not be created
 	place   *place  // where to answer, if that is known already
 	stop    context.CancelCauseFunc
+	follow  chan *place // where the requester wants to see how far it is
 }
 
 // ack is what becomes of a delivery.
@@ -151,7 +152,7 @@ func (b *Bot) tellLate(ctx context.Context, j *job) (ack, error) {
 // behind the commands that hang.
 func (r *request) isQuick() bool {
 	switch r.action {
-	case actionStop, actionCancel, actionDeny:
+	case actionStop, actionFollow, actionCancel, actionDeny:
 		return true
 	}
 	return r.kind == kindHome

@@ -48,6 +48,7 @@ func (d *decision) handlers() map[string]func(context.Context) error {
 		actionApprove: d.approve,
 		actionDeny:    d.deny,
 		actionStop:    d.stop,
+		actionFollow:  d.follow,
 		actionRevoke:  d.revoke,
 	}
 }
@@ -405,6 +406,43 @@ func (d *decision) stop(ctx context.Context) error {
 		return nil
 	}
 	return d.record.requestCancel(ctx)
+}
+
+// follow shows in the message with the button how far a command is, and later its answer. If another
+// replica works on the command, its record tells it.
+func (d *decision) follow(ctx context.Context) error {
+	if err := d.load(ctx); err != nil {
+		return err
+	}
+	if err := d.byRequester("follow"); err != nil {
+		return err
+	}
+	if d.entry.state != stateRunning {
+		return &actions.Error{Message: "this command has ended already", Code: actions.ExitFailed}
+	}
+	to := placeOf(d.request, false, d.bot.Now())
+	if d.bot.followHere(d.entry.name, to) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	return d.record.requestFollow(ctx, to)
+}
+
+// followHere tells a command that is at work in this process where to show how far it is.
+func (b *Bot) followHere(name string, to *place) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	j, ok := b.running[name]
+	if !ok || j.follow == nil {
+		return false
+	}
+	select {
+	case <-j.follow: // an earlier click that nobody heeded yet
+	default:
+	}
+	j.follow <- to
+	return true
 }
 
 // stopHere ends a command that is at work in this process.

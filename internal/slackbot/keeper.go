@@ -86,6 +86,11 @@ func (k *keeper) own(ctx context.Context, r *record, e entry) bool {
 	if e.cancel {
 		b.stopHere(e.name)
 	}
+	if e.follow != nil && b.followHere(e.name, e.follow) {
+		if err := r.changeOwn(ctx, func(e *entry) { e.follow = nil }); err != nil {
+			b.Log.Warn("a record could not be changed", "error", err, "id", e.name)
+		}
+	}
 	switch {
 	case ended:
 		if r.changeOwn(ctx, func(e *entry) { e.end(end.how) }) == nil {

@@ -85,11 +85,12 @@ type stage struct {
 	ctx    context.Context
 	admin  kubernetes.Interface // the cluster's administrator
 	room   *fakeslack.Channel
-	alice  *fakeslack.User // an administrator of the cluster
-	bob    *fakeslack.User // may look only
-	carol  *fakeslack.User // nobody
-	dave   *fakeslack.User // nobody, unless a test says otherwise
-	suffix string          // tells this stage's objects in the cluster from others'
+	side   *fakeslack.Channel // not in the configuration
+	alice  *fakeslack.User    // an administrator of the cluster
+	bob    *fakeslack.User    // may look only
+	carol  *fakeslack.User    // nobody
+	dave   *fakeslack.User    // nobody, unless a test says otherwise
+	suffix string             // tells this stage's objects in the cluster from others'
 
 	namespace  string // for people
 	records    string // for the bot
@@ -141,6 +142,7 @@ func newStage(t *testing.T, slackOptions fakeslack.Options, edit func(*stage)) *
 	team := s.Team()
 	s.alice, s.bob, s.carol, s.dave = team.AddUser("alice"), team.AddUser("bob"), team.AddUser("carol"), team.AddUser("dave")
 	s.room = team.AddChannel("lab", fakeslack.PublicChannel, s.alice, s.bob, s.carol, s.dave)
+	s.side = team.AddChannel("side", fakeslack.PublicChannel, s.alice, s.bob)
 	s.config = &Config{
 		APIVersion: ConfigAPIVersion,
 		Kind:       ConfigKind,

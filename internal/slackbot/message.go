@@ -17,6 +17,7 @@ const (
 	actionApprove = "approve"
 	actionDeny    = "deny"
 	actionStop    = "stop" // a running command
+	actionFollow  = "follow"
 	actionAgain   = "again"
 	actionPage    = "page"
 	actionRevoke  = "revoke"

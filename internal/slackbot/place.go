@@ -75,8 +75,26 @@ func (p *place) use(r *request, now time.Time) {
 // whisper makes the next answer a new one, for the person alone.
 func (p *place) whisper() { p.Message, p.Replaces, p.Public = "", false, false }
 
-// updates reports whether an answer can be replaced as often as needed.
-func (p *place) updates() bool { return p.Message != "" }
+// finalUses are the uses of a response_url that are kept for the answer itself.
+const finalUses = 2
+
+// updates reports whether what is shown can be replaced, and the answer after that too. A private message
+// can be only by the response_url of a button in it: Slack replaces nothing by that of the command. See
+// https://github.com/slackapi/bolt-js/issues/2287.
+func (p *place) updates() bool { return p.Message != "" || p.Replaces && p.Uses > finalUses }
+
+// follow goes on in the message whose button was pressed.
+func (p *place) follow(to *place) {
+	p.ResponseURL, p.Uses, p.Until, p.Replaces = to.ResponseURL, to.Uses, to.Until, true
+}
+
+// pause is how long to wait before the next update: the fewer are left, the longer.
+func (p *place) pause() time.Duration {
+	if p.Message != "" || !p.Replaces {
+		return updateEvery
+	}
+	return updateEvery << (2 * max(0, responseUses-p.Uses)) // 3 s, 12 s, 48 s …
+}
 
 // speaker says things in places.
 type speaker struct {

@@ -28,8 +28,9 @@ const (
 	annotationPerson  = recordPrefix + "person"
 	annotationChannel = recordPrefix + "channel"
 	annotationLine    = recordPrefix + "command"
-	annotationPlace   = recordPrefix + "place" // sealed
-	annotationFiles   = recordPrefix + "files" // sealed
+	annotationPlace   = recordPrefix + "place"  // sealed
+	annotationFiles   = recordPrefix + "files"  // sealed
+	annotationFollow  = recordPrefix + "follow" // sealed
 	annotationExpires = recordPrefix + "expires"
 	annotationNeed    = recordPrefix + "confirm-by"
 	annotationDigest  = recordPrefix + "preview"
@@ -99,11 +100,12 @@ type entry struct {
 	created time.Time
 	place   *place
 	files   []attachment
+	follow  *place // where its requester wants to see how far it is
 }
 
 // end marks a command as answered, and drops what nobody needs any more.
 func (e *entry) end(how outcome) {
-	e.state, e.outcome, e.place, e.files = stateDone, how, nil, nil
+	e.state, e.outcome, e.place, e.files, e.follow = stateDone, how, nil, nil, nil
 }
 
 // create records a command. errDuplicate means that it is recorded already.
@@ -220,6 +222,11 @@ func (s *records) write(lease *coordinationv1.Lease, e entry) error {
 	if err != nil {
 		return err
 	}
+	follow, err := s.seal(e.name, e.follow, e.follow == nil)
+	if err != nil {
+		return err
+	}
+	set(annotationFollow, follow)
 	set(annotationPlace, place)
 	set(annotationFiles, files)
 	return nil
@@ -271,12 +278,18 @@ func (r *record) entryLocked() entry {
 		expires: expires,
 		created: r.lease.CreationTimestamp.Time,
 	}
-	e.place, e.files = &place{}, nil
-	if !r.store.unseal(e.name, a[annotationPlace], e.place) {
-		e.place = nil
-	}
+	e.place, e.follow = r.store.openPlace(e.name, a[annotationPlace]), r.store.openPlace(e.name, a[annotationFollow])
 	_ = r.store.unseal(e.name, a[annotationFiles], &e.files) // if not, they are missing where they are opened
 	return e
+}
+
+// openPlace is a sealed place; nil if it cannot be read.
+func (s *records) openPlace(name, sealed string) *place {
+	p := &place{}
+	if !s.unseal(name, sealed, p) {
+		return nil
+	}
+	return p
 }
 
 // unseal reads what seal wrote. It fails where there is nothing, and after a change of the bot token.
@@ -379,15 +392,29 @@ func (r *record) renew(ctx context.Context) error {
 
 // requestCancel asks whoever holds the record to stop.
 func (r *record) requestCancel(ctx context.Context) error {
+	return r.request(ctx, annotationCancel, "true")
+}
+
+// requestFollow tells whoever holds the record where to show how far the command is.
+func (r *record) requestFollow(ctx context.Context, to *place) error {
+	sealed, err := r.store.seal(r.entry().name, to, false)
+	if err != nil {
+		return err
+	}
+	return r.request(ctx, annotationFollow, sealed)
+}
+
+// request leaves a wish in the record, whoever holds it.
+func (r *record) request(ctx context.Context, annotation, value string) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"annotations": map[string]string{annotationCancel: "true"},
+		"annotations": map[string]string{annotation: value},
 	}})
 	if err != nil {
-		return fmt.Errorf("encoding the wish to cancel: %w", err)
+		return fmt.Errorf("encoding a wish: %w", err)
 	}
 	_, err = r.store.leases.Patch(ctx, r.entry().name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: managedByBot})
 	if err != nil {
-		return fmt.Errorf("asking for the end of the command: %w", err)
+		return fmt.Errorf("telling the replica that runs the command: %w", err)
 	}
 	return nil
 }

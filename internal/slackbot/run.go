@@ -36,7 +36,7 @@ var errTimedOut = errors.New("the time is over")
 func (s *session) execute(ctx context.Context, c *command, at *place) (actions.Result, *watcher, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	s.bot.setStop(s.job, stop)
+	follow := s.bot.setStop(s.job, stop)
 	timeout := s.config.timeout(c.verb())
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTimedOut)
 	defer cancel()
@@ -55,10 +55,14 @@ func (s *session) execute(ctx context.Context, c *command, at *place) (actions.R
 			return end.result, watch, s.causeOf(ctx, end.err, timeout)
 		case <-ctx.Done():
 			return s.overdue(ctx, done, watch, timeout)
+		case to := <-follow:
+			at.follow(to)
+			shown += s.showProgress(ctx, watch, at)
+			ticker.Reset(at.pause())
 		case <-ticker.C:
-			ticker.Reset(updateEvery)
-			if watch.changed() || shown == 0 {
-				shown += s.showProgress(ctx, watch, at, shown)
+			ticker.Reset(at.pause())
+			if shown == 0 || at.updates() && watch.changed() {
+				shown += s.showProgress(ctx, watch, at)
 			}
 		}
 	}
@@ -146,11 +150,12 @@ func interrupted(cause error) error {
 	}
 }
 
-// setStop lets the Cancel button end the job.
-func (b *Bot) setStop(j *job, stop context.CancelCauseFunc) {
+// setStop lets the Cancel button end the job, and the Follow button say where to show how far it is.
+func (b *Bot) setStop(j *job, stop context.CancelCauseFunc) (follow <-chan *place) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	j.stop = stop
+	j.stop, j.follow = stop, make(chan *place, 1)
+	return j.follow
 }
 
 // env is what a command may use.
@@ -174,13 +179,13 @@ func (s *session) env(ctx context.Context, c *command, watch *watcher) (*actions
 }
 
 // showProgress tells the requester how far the command is, and returns how many messages that took.
-// Where a message cannot be replaced, one is all.
-func (s *session) showProgress(ctx context.Context, watch *watcher, at *place, shown int) int {
-	if shown > 0 && !at.updates() {
-		return 0
-	}
+func (s *session) showProgress(ctx context.Context, watch *watcher, at *place) int {
 	m := documentMessage(watch.document(s.audit.line), blockkit.Options{})
-	m.buttons(button(actionStop, s.audit.id, "Cancel", slack.StyleDanger))
+	var follow *slack.ButtonBlockElement
+	if at.Message == "" && !at.Public {
+		follow = button(actionFollow, s.audit.id, "Follow", "")
+	}
+	m.buttons(button(actionStop, s.audit.id, "Cancel", slack.StyleDanger), follow)
 	if err := s.bot.speaker.say(ctx, at, m); err != nil {
 		s.bot.Log.Warn("progress could not be shown", "error", err, "id", s.audit.id)
 		return 0

@@ -1,11 +1,15 @@
 package slackbot
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kubectl-lab/kubectl-lab/internal/fakeslack"
+	"github.com/kubectl-lab/kubectl-lab/pkg/actions"
+	"github.com/kubectl-lab/kubectl-lab/pkg/document"
 )
 
 func TestRunAgain(t *testing.T) {
@@ -168,5 +172,58 @@ func TestTwoReplicasAndEverythingRedelivered(t *testing.T) {
 	}
 	if len(doubled) > 0 {
 		t.Errorf("the redelivery was answered: %q", doubled)
+	}
+}
+
+// A private answer can be followed: in the message whose button was pressed, and only a few times. The
+// click may reach a replica that does not run the command.
+func TestPrivateAnswersAreFollowed(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, fakeslack.Options{}, nil)
+	reached, end := make(chan string, 1), make(chan struct{})
+	steps := scriptedVerb("steps", func(ctx context.Context, env *actions.Env) (actions.Result, error) {
+		for {
+			select {
+			case step := <-reached:
+				env.Observer.Observe(actions.Progress{Subject: "work", Message: step})
+			case <-end:
+				return shownResult{new(document.Document).Add(document.Note{Text: "all steps done"})}, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+	})
+	for range 2 {
+		s.start(func(o *Options) { o.Actions = append(scripted(), steps) })
+	}
+	m := s.slash(s.bob, "steps", "⏳ /lab steps")
+	reached <- "the first step"
+	for range 2 * socketCount { // one for each connection of each replica
+		must(t, s.click(s.bob, m, "Follow").WaitAck(s.ctx))
+	}
+	s.waitChanged(m, "the first step")
+	close(end)
+	s.waitChanged(m, "all steps done")
+	s.waitAudit(1)
+	for _, other := range s.Messages() {
+		if other.TS != m.TS {
+			t.Errorf("there is another message: %v", other)
+		}
+	}
+	s.click(s.bob, m, "Follow") // the message as it was
+	s.waitShown("this command has ended already")
+}
+
+func TestPausesGrowWithTheUsesOfAResponseURL(t *testing.T) {
+	t.Parallel()
+	p := &place{Replaces: true, Uses: responseUses}
+	var total time.Duration
+	updates := 0
+	for ; p.updates(); p.Uses-- {
+		total += p.pause()
+		updates++
+	}
+	if updates != responseUses-finalUses || total > responseLife {
+		t.Errorf("%d updates within %s", updates, total)
 	}
 }
