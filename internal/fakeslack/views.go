@@ -11,13 +11,16 @@ import (
 
 // View is a modal or a Home tab as a person sees it. The server hands out copies.
 type View struct {
-	ID       string           `json:"id"`
-	Type     string           `json:"type"` // modal or home
-	User     string           `json:"user"`
-	Callback string           `json:"callback_id"`
-	External string           `json:"external_id,omitempty"`
-	Private  string           `json:"private_metadata"`
-	Title    string           `json:"title,omitempty"`
+	ID       string `json:"id"`
+	Type     string `json:"type"` // modal or home
+	User     string `json:"user"`
+	Callback string `json:"callback_id"`
+	External string `json:"external_id,omitempty"`
+	Private  string `json:"private_metadata"`
+	Title    string `json:"title,omitempty"`
+	// Submit and Close are the labels of a modal's buttons.
+	Submit   string           `json:"submit,omitempty"`
+	Close    string           `json:"close,omitempty"`
 	Blocks   []map[string]any `json:"blocks"`
 	Hash     string           `json:"hash"`
 	Root     string           `json:"root_view_id"`
@@ -143,7 +146,7 @@ func (s *Server) fillView(v *View, raw map[string]any) {
 	v.Callback, _ = raw["callback_id"].(string)
 	v.External, _ = raw["external_id"].(string)
 	v.Private, _ = raw["private_metadata"].(string)
-	v.Title = textOf(raw["title"])
+	v.Title, v.Submit, v.Close = textOf(raw["title"]), textOf(raw["submit"]), textOf(raw["close"])
 	v.Errors = nil
 	v.Blocks = nil
 	blocks, _ := raw["blocks"].([]any)

@@ -198,7 +198,10 @@ func (w *world) config() *slackbot.Config {
 			{Users: []string{w.person(roleViewer)}, Groups: []string{viewerGroup}},
 		},
 		Channels: []slackbot.ChannelRule{{ID: w.room.ID}, {ID: slackbot.DirectMessages}},
-		Limits:   slackbot.Limits{PerMinute: 120},
+		Approvals: []slackbot.ApprovalRule{
+			{Verbs: []string{"delete", "label nodes"}, MoreThan: 1, By: slackbot.ConfirmTyped},
+		},
+		Limits: slackbot.Limits{PerMinute: 120},
 	}
 }
 

@@ -2,16 +2,16 @@ package playground
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -20,40 +20,188 @@ import (
 	"github.com/kubectl-lab/kubectl-lab/pkg/actions"
 )
 
-// TestPage plays in a browser: a read, a write with its confirmation, and somebody who may not. With
-// PLAYGROUND_SCREENSHOTS set to a folder, it leaves pictures there.
+// TestPage plays in a browser, at the sizes of a desk and of a phone, in light and dark: reads, writes
+// with their confirmations, pages, a dialog, files, somebody who may not. With PLAYGROUND_SCREENSHOTS set
+// to a folder, it leaves pictures there.
 func TestPage(t *testing.T) {
 	cluster := testcluster.New(t, testcluster.Options{})
 	url, stop := start(t, cluster)
-	browser := newBrowser(t)
+	p := openPage(t, url)
 
-	act(t, browser, "open", chromedp.Navigate(url), chromedp.WaitVisible("#text"))
-	say(t, browser, "/lab version")
-	shown(t, browser, "Server Version: v1.")
-
-	say(t, browser, "/lab label nodes k8s02 playground=yes")
-	shown(t, browser, "Confirm: /lab label nodes")
-	picture(t, browser, "confirm.png")
-	act(t, browser, "confirm", chromedp.Click(`button[data-action="confirm"]`, chromedp.NodeVisible))
-	shown(t, browser, "node/k8s02 labeled")
-
-	become(t, browser, "viewer")
-	say(t, browser, "/lab label nodes k8s02 playground=no --overwrite")
-	shown(t, browser, `may not get nodes`)
-	picture(t, browser, "denied.png")
-
-	become(t, browser, "nobody")
-	say(t, browser, "/lab version")
-	shown(t, browser, "you are not allowed to use labbot")
-
-	become(t, browser, "admin")
-	act(t, browser, "home", chromedp.Click("#tab-home"))
-	shown(t, browser, "Who you are here")
-	shown(t, browser, "/lab version")
-	picture(t, browser, "home.png")
+	p.read()
+	p.write()
+	p.pages()
+	p.dialog()
+	p.attach()
+	p.others()
+	p.home()
+	p.keyboard()
+	p.phone()
+	if problems := p.problems.all(); len(problems) > 0 {
+		t.Errorf("the browser's console has errors: %q", problems)
+	}
 
 	stop()
 	leftNothing(t, cluster)
+	p.shown("#problem", "labbot playground has ended")
+}
+
+func (p *tab) read() {
+	p.shown("#messages", "Try one of these:")
+	p.picture("empty")
+	p.say("/lab version")
+	p.shown("#messages", "You typed /lab version")
+	p.shown(".message.only .mark", "Only visible to you")
+	p.shown(".message.only", "Server Version: v1.")
+	p.say("/lab status --short --category nodes,dns")
+	p.shown("#messages", " ok, 1 skipped")
+	p.say("/lab statsu")
+	p.shown("#messages", "did you mean: /lab status")
+}
+
+func (p *tab) write() {
+	p.say("/lab create namespace playground-made")
+	p.shown("#messages", "Confirm: /lab create namespace playground-made")
+	p.shown("#messages pre", "+kind: Namespace")
+	p.picture("confirm")
+	p.click("Confirm")
+	p.shown("#messages", "namespace/playground-made created")
+	p.say("/lab create namespace playground-not")
+	p.click("Cancel")
+	p.shown("#messages", "Cancelled. Nothing was changed.")
+}
+
+func (p *tab) pages() {
+	p.say("/lab get pods -A -o yaml")
+	p.shown("#messages", "Page 1 of 3")
+	p.click("More ▶")
+	p.shown("#messages", "Page 2 of 3")
+	p.gone("#messages", "Page 1 of 3")
+	p.picture("pages")
+	p.click("◀ Back")
+	p.shown("#messages", "Page 1 of 3")
+
+	p.say("/lab get nodes,pods,events -A -o json")
+	p.shown("#messages", "The whole output is in the attached file.")
+	p.shown("#tab-direct .unread", "1")
+	p.press("#tab-direct")
+	p.shown("#messages", "The whole output")
+	p.press("#messages .content button")
+	p.shown("#file", "\"kind\": \"Node\"")
+	p.picture("file")
+	p.press("#file button")
+	p.press("#tab-room")
+	p.gone("#tab-direct", "1")
+}
+
+func (p *tab) dialog() {
+	p.say("/lab label nodes --all playground=yes")
+	p.click("Confirm…")
+	p.shown("#modal", "Type the verb to confirm: label nodes")
+	p.picture("dialog")
+	p.do("escape", chromedp.KeyEvent(kb.Escape))
+	p.gone("#modal", "Type the verb")
+	p.do("type without a click", chromedp.KeyEvent("back"))
+	p.holds("#text", "e.value.trim()", "back")
+	p.evaluate("#text", "e.value = ''")
+	p.click("Confirm…")
+	p.shown("#modal", "Type the verb to confirm: label nodes")
+	p.do("type nothing", chromedp.SendKeys("#modal input", "\n"))
+	p.shown("#modal", "must be filled")
+	p.do("type the verb", chromedp.SendKeys("#modal input", "label nodes\n"))
+	p.gone("#modal", "Type the verb")
+	p.shown("#messages", "node/k8s03 labeled: playground=yes")
+}
+
+func (p *tab) attach() {
+	path := filepath.Join(p.t.TempDir(), "pod.yaml")
+	manifest := "apiVersion: v1\nkind: Pod\nmetadata: {name: attached}\nspec: {containers: [{name: c, image: example.com/c}]}\n"
+	if err := os.WriteFile(path, []byte(manifest), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+	p.do("attach", chromedp.SetUploadFiles("#files", []string{path}))
+	p.shown("#attached", "pod.yaml")
+	p.say("/lab create -f pod.yaml")
+	p.shown("#problem", "Slack sends no files with slash commands")
+	p.evaluate("#text", "e.value = ''")
+	p.say("@labbot create -f pod.yaml")
+	p.shown(".message.reply", "pod/attached to be created")
+	p.click("Confirm")
+	p.shown(".message.reply", "pod/attached created")
+	p.picture("thread")
+}
+
+func (p *tab) others() {
+	p.become("viewer")
+	p.gone("#messages", "namespace/playground-made created") // it was for admin's eyes only
+	p.shown("#messages", "pod/attached created")
+	p.say("/lab label nodes k8s02 playground=no --overwrite")
+	p.shown("#messages", "may not get nodes")
+	p.picture("denied")
+	p.become("nobody")
+	p.say("/lab version")
+	p.shown("#messages", "you are not allowed to use labbot")
+	p.say("/deploy now")
+	p.shown("#problem", "/deploy is not a valid command")
+	p.evaluate("#text", "e.value = ''")
+	p.become("admin")
+	p.gone("#problem", "/deploy")
+}
+
+func (p *tab) home() {
+	p.press("#tab-home")
+	p.shown("#home", "Who you are here")
+	p.shown("#home", "labbot-playground:admins")
+	p.shown("#home", "/lab label nodes --all playground=yes")
+	p.gone("main", "Message")
+	p.picture("home")
+	p.press("#tab-direct")
+	p.say("version")
+	p.shown("#messages", "Server Version: v1.")
+}
+
+// keyboard does without a mouse, and looks at what a screen reader is told.
+func (p *tab) keyboard() {
+	p.press("#tab-room")
+	p.do("recall", chromedp.SendKeys("#text", kb.ArrowUp))
+	p.holds("#text", "e.value", "version") // the newest, typed in the direct messages
+	p.do("a line more", chromedp.KeyEvent(kb.Enter, chromedp.KeyModifiers(chromedp.ModifierShift)))
+	p.holds("#text", "e.value", "version\n")
+	p.evaluate("#text", "e.value = ''")
+	p.say("/lab create namespace by-keyboard")
+	p.shown("#messages", "Confirm: /lab create namespace by-keyboard")
+	p.do("focus", chromedp.Focus(`li:last-child button[data-action="confirm"]`))
+	p.do("press", chromedp.KeyEvent(" "))
+	p.shown("#messages", "namespace/by-keyboard created")
+	p.holds("body", "document.activeElement.id", "text") // not lost with the button
+	for selector, want := range map[string]string{
+		`#messages`: "log", `#problem`: "alert", `#text`: "textbox", `#user`: "combobox", `#tab-room`: "button",
+	} {
+		p.holds(selector, "e.computedRole", want)
+	}
+	for selector, want := range map[string]string{
+		"#text": "Message", "#user": "You are", "#files": "Attach files: No file chosen", "#messages": "Messages", "#tab-direct": "Direct messages with labbot",
+	} {
+		p.holds(selector, "e.computedName", want)
+	}
+}
+
+// phone looks at the page on a small screen: nothing may stick out.
+func (p *tab) phone() {
+	p.do("phone", chromedp.EmulateViewport(375, 720))
+	p.become("admin")
+	for _, dark := range []bool{false, true} {
+		p.dark(dark)
+		p.picture(fmt.Sprintf("phone-dark-%t", dark))
+	}
+	p.holds("html", "e.scrollWidth <= e.clientWidth", "true")
+	p.press("#tab-home")
+	p.shown("#home", "Who you are here")
+	p.holds("html", "e.scrollWidth <= e.clientWidth", "true")
+	p.picture("phone-home")
+	p.do("desk", chromedp.EmulateViewport(1100, 800))
+	p.press("#tab-room")
+	p.picture("dark")
 }
 
 // start runs the playground until stop is called.
@@ -141,77 +289,4 @@ func (r *recorder) Write(p []byte) (int, error) {
 		r.status = http.StatusOK
 	}
 	return len(p), nil
-}
-
-func newBrowser(t *testing.T) context.Context {
-	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.WindowSize(1100, 800))
-	allocated, cancel := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(cancel)
-	browser, cancel := chromedp.NewContext(allocated)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(browser); err != nil {
-		t.Fatalf("starting Chromium (hack/install-deps.sh installs it): %v", err)
-	}
-	return browser
-}
-
-func act(t *testing.T, browser context.Context, what string, steps ...chromedp.Action[chromedp.Void]) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(browser, time.Minute)
-	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
-		t.Fatalf("%s: %v", what, err)
-	}
-}
-
-// get looks at the page.
-func get[T any](t *testing.T, browser context.Context, look chromedp.Action[T]) T {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(browser, time.Minute)
-	defer cancel()
-	seen, err := chromedp.Run(ctx, look)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return seen
-}
-
-// become switches the person who sits at the page.
-func become(t *testing.T, browser context.Context, user string) {
-	t.Helper()
-	act(t, browser, user, chromedp.SetValue("#user", user))
-	get(t, browser, chromedp.Evaluate[any](`document.getElementById("user").onchange(), null`))
-}
-
-func say(t *testing.T, browser context.Context, text string) {
-	t.Helper()
-	act(t, browser, text, chromedp.SendKeys("#text", text+"\n"))
-}
-
-// shown waits for text on the page.
-func shown(t *testing.T, browser context.Context, text string) {
-	t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	var page string
-	for time.Now().Before(deadline) {
-		page = get(t, browser, chromedp.Text("main"))
-		if strings.Contains(strings.Join(strings.Fields(page), " "), text) {
-			return
-		}
-		time.Sleep(50 * time.Millisecond) // nothing announces what a browser has drawn
-	}
-	t.Fatalf("the page does not show %q but:\n%s", text, page)
-}
-
-func picture(t *testing.T, browser context.Context, name string) {
-	t.Helper()
-	folder := os.Getenv("PLAYGROUND_SCREENSHOTS")
-	if folder == "" {
-		return
-	}
-	png := get(t, browser, chromedp.CaptureScreenshot())
-	if err := os.WriteFile(filepath.Join(folder, name), png, 0o600); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -10,12 +10,13 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/kubectl-lab/kubectl-lab/internal/fakeslack"
 )
 
 // maxBody bounds what the page sends.
-const maxBody = 1 << 20
+const maxBody = 4 << 20
 
 // site serves the page. Every request to its data needs the key that is in the page's address: other
 // pages in the same browser could otherwise act through it with the user's kubeconfig.
@@ -35,6 +36,8 @@ func newSite(w *world, addr string) *site {
 	s.mux.HandleFunc("POST /api/say", s.keyed(s.say))
 	s.mux.HandleFunc("POST /api/click", s.keyed(s.click))
 	s.mux.HandleFunc("POST /api/submit", s.keyed(s.submit))
+	s.mux.HandleFunc("POST /api/close", s.keyed(s.closeModal))
+	s.mux.HandleFunc("POST /api/file", s.keyed(s.file))
 	s.mux.HandleFunc("POST /api/home", s.keyed(s.home))
 	return s
 }
@@ -62,6 +65,14 @@ type deed struct {
 	Action  string            `json:"action"`
 	Block   string            `json:"block"`
 	Inputs  map[string]string `json:"inputs"`
+	File    string            `json:"file"` // the id of one to look at
+	Files   []attached        `json:"files"`
+}
+
+// attached is a text file that comes with a message.
+type attached struct {
+	Name    string `json:"name"`
+	Content string `json:"content"`
 }
 
 func (s *site) keyed(next func(context.Context, http.ResponseWriter, *fakeslack.User, deed) error) http.HandlerFunc {
@@ -90,21 +101,45 @@ func (s *site) keyed(next func(context.Context, http.ResponseWriter, *fakeslack.
 
 // view is what a person sees.
 type view struct {
-	Names    map[string]string   `json:"names"`
-	Room     string              `json:"room"`
-	Direct   string              `json:"direct"`
-	Messages []fakeslack.Message `json:"messages"`
-	Home     *fakeslack.View     `json:"home,omitempty"`
-	Modal    *fakeslack.View     `json:"modal,omitempty"`
+	Names    map[string]string `json:"names"`
+	Room     string            `json:"room"`
+	Direct   string            `json:"direct"`
+	Messages []shownMessage    `json:"messages"`
+	Home     *fakeslack.View   `json:"home,omitempty"`
+	Modal    *fakeslack.View   `json:"modal,omitempty"`
+}
+
+// shownMessage is a message as it is now: without what it was before, and without its files' contents.
+type shownMessage struct {
+	fakeslack.Message
+	Files []shownFile `json:"files,omitempty"`
+}
+
+type shownFile struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Title string `json:"title"`
+	Size  int    `json:"size"` // in bytes
+}
+
+// visible is the messages that a person sees, of the channel and of their direct messages.
+func (s *site) visible(u *fakeslack.User) []fakeslack.Message {
+	return append(s.room.History(u), u.DirectMessages().History(u)...)
 }
 
 func (s *site) state(_ context.Context, w http.ResponseWriter, u *fakeslack.User, _ deed) error {
-	dm := u.DirectMessages()
-	v := view{Names: map[string]string{}, Room: s.room.ID, Direct: dm.ID}
+	v := view{Names: map[string]string{}, Room: s.room.ID, Direct: u.DirectMessages().ID, Messages: []shownMessage{}}
 	for _, other := range s.slack.Users() {
 		v.Names[other.ID] = other.Name
 	}
-	v.Messages = append(s.room.History(u), dm.History(u)...)
+	for _, m := range s.visible(u) {
+		shown := shownMessage{Message: m}
+		shown.Revisions = nil
+		for _, f := range m.Files {
+			shown.Files = append(shown.Files, shownFile{ID: f.ID, Name: f.Name, Title: f.Title, Size: len(f.Content)})
+		}
+		v.Messages = append(v.Messages, shown)
+	}
 	if home, ok := u.Home(); ok {
 		v.Home = &home
 	}
@@ -112,7 +147,22 @@ func (s *site) state(_ context.Context, w http.ResponseWriter, u *fakeslack.User
 		v.Modal = &modal
 	}
 	w.Header().Set("Content-Type", "application/json")
-	return json.NewEncoder(w).Encode(v)
+	_ = json.NewEncoder(w).Encode(v) // a reader who has left needs no error
+	return nil
+}
+
+// file answers with the content of a file that the person sees.
+func (s *site) file(_ context.Context, w http.ResponseWriter, u *fakeslack.User, d deed) error {
+	for _, m := range s.visible(u) {
+		for _, f := range m.Files {
+			if f.ID == d.File {
+				w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+				_, _ = w.Write(f.Content) // a reader who has left needs no error
+				return nil
+			}
+		}
+	}
+	return errors.New("the file is gone")
 }
 
 // waitTime is how long the page waits for a change before it looks again by itself.
@@ -137,19 +187,37 @@ func (s *site) say(_ context.Context, w http.ResponseWriter, u *fakeslack.User, 
 	if d.Direct {
 		in = u.DirectMessages()
 	}
-	command, rest, _ := strings.Cut(strings.TrimSpace(d.Text), " ")
+	var files []fakeslack.Upload
+	for _, f := range d.Files {
+		files = append(files, fakeslack.Upload{Name: f.Name, Content: []byte(f.Content)})
+	}
+	command, rest := cutWord(d.Text)
 	var err error
 	switch {
-	case command == "/lab":
+	case strings.HasPrefix(command, "/") && len(files) > 0:
+		err = errors.New("Slack sends no files with slash commands: write @labbot, or a direct message")
+	case strings.HasPrefix(command, "/"):
 		_, err = u.Slash(in, command, rest)
-	case command == "@labbot" && !d.Direct:
-		_, err = u.Mention(in, rest)
 	case d.Direct:
-		_, err = u.DM(d.Text)
+		_, err = u.DM(d.Text, files...)
+	case command == "@labbot":
+		_, err = u.Mention(in, rest, files...)
+	case len(files) > 0:
+		err = errors.New("labbot reads files only where it is addressed: begin the message with @labbot")
 	default:
 		_, err = u.Write(in, d.Text)
 	}
 	return done(w, err)
+}
+
+// cutWord splits a text behind its first word.
+func cutWord(text string) (word, rest string) {
+	text = strings.TrimSpace(text)
+	i := strings.IndexFunc(text, unicode.IsSpace)
+	if i < 0 {
+		return text, ""
+	}
+	return text[:i], strings.TrimSpace(text[i:])
 }
 
 // click presses a button of a message or of the App Home.
@@ -197,6 +265,16 @@ func (s *site) submit(_ context.Context, w http.ResponseWriter, u *fakeslack.Use
 		return errors.New("the dialog is closed")
 	}
 	_, err := u.Submit(modal, d.Inputs)
+	return done(w, err)
+}
+
+// closeModal closes the dialog without submitting it.
+func (s *site) closeModal(_ context.Context, w http.ResponseWriter, u *fakeslack.User, _ deed) error {
+	modal, ok := u.Modal()
+	if !ok {
+		return done(w, nil)
+	}
+	_, err := u.CloseView(modal)
 	return done(w, err)
 }
 
