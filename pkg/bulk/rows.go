@@ -11,17 +11,38 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Rows calls each with the cells of the named columns of every row, as kubectl would print them; a
 // column that the server does not print gives empty cells. The cells are valid during the call only.
 func Rows(ctx context.Context, l List, columns []string, each func(cells [][]byte) error) (Page, error) {
-	body, err := l.open(ctx, acceptRows, map[string]string{"includeObject": "None"})
+	return l.rows(ctx, "None", func(body io.Reader) (Page, error) { return readTable(body, columns, each) })
+}
+
+// Meta is as much of an object's metadata as RowsWithMeta reads.
+type Meta struct {
+	Name              string                  `json:"name"`
+	Namespace         string                  `json:"namespace"`
+	Labels            map[string]string       `json:"labels"`
+	Annotations       map[string]string       `json:"annotations"`
+	CreationTimestamp metav1.Time             `json:"creationTimestamp"`
+	DeletionTimestamp *metav1.Time            `json:"deletionTimestamp"`
+	OwnerReferences   []metav1.OwnerReference `json:"ownerReferences"`
+}
+
+// RowsWithMeta is Rows with the metadata of each row's object, which may be kept. It costs the server more.
+func RowsWithMeta(ctx context.Context, l List, columns []string, each func(cells [][]byte, meta Meta) error) (Page, error) {
+	return l.rows(ctx, "Metadata", func(body io.Reader) (Page, error) { return readTableWithMeta(body, columns, each) })
+}
+
+func (l List) rows(ctx context.Context, include string, read func(body io.Reader) (Page, error)) (Page, error) {
+	body, err := l.open(ctx, acceptRows, map[string]string{"includeObject": include})
 	if err != nil {
 		return Page{}, err
 	}
 	defer body.Close()
-	page, err := readTable(body, columns, each)
+	page, err := read(body)
 	if err != nil {
 		return page, l.wrap(err)
 	}
@@ -38,7 +59,10 @@ type tableReader struct {
 	wanted  []string
 	// place holds, for each column of the server, the index of the wanted one; -1 if it is not wanted.
 	place []int
-	each  func([][]byte) error
+	// each is called at the end of a row.
+	each func() error
+	// meta holds a row's metadata, if it is wanted.
+	meta *Meta
 	// text holds the wanted cells of one row, and cells where each is.
 	text  []byte
 	cells [][]byte
@@ -46,13 +70,29 @@ type tableReader struct {
 	page  Page
 }
 
-func readTable(body io.Reader, columns []string, each func([][]byte) error) (Page, error) {
-	r := &tableReader{
+func newTableReader(body io.Reader, columns []string) *tableReader {
+	return &tableReader{
 		// The server writes no name twice and no invalid UTF-8; checking it takes time.
 		decoder: jsontext.NewDecoder(bufio.NewReaderSize(body, 64<<10), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)),
-		wanted:  columns, each: each,
-		cells: make([][]byte, len(columns)), ends: make([][2]int, len(columns)),
+		wanted:  columns,
+		cells:   make([][]byte, len(columns)), ends: make([][2]int, len(columns)),
 	}
+}
+
+func readTable(body io.Reader, columns []string, each func([][]byte) error) (Page, error) {
+	r := newTableReader(body, columns)
+	r.each = func() error { return each(r.cells) }
+	return r.read()
+}
+
+func readTableWithMeta(body io.Reader, columns []string, each func([][]byte, Meta) error) (Page, error) {
+	r := newTableReader(body, columns)
+	r.meta = &Meta{}
+	r.each = func() error { return each(r.cells, *r.meta) }
+	return r.read()
+}
+
+func (r *tableReader) read() (Page, error) {
 	err := r.table()
 	var syntax *jsontext.SyntacticError
 	if errors.As(err, &syntax) && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -161,35 +201,47 @@ func (r *tableReader) rows() error {
 		return errNoTable
 	}
 	return r.array(func() error {
-		err := r.object(func(key string) error {
-			if key == "cells" {
-				return r.row()
-			}
-			return r.decoder.SkipValue()
-		})
+		if err := r.row(); err != nil {
+			return err
+		}
 		r.page.Items++
-		return err
+		return r.each()
 	})
 }
 
+// row reads the cells of one row, and its object's metadata if that is wanted.
 func (r *tableReader) row() error {
 	r.text = r.text[:0]
 	clear(r.ends)
+	if r.meta != nil {
+		*r.meta = Meta{}
+	}
+	err := r.object(func(key string) error {
+		switch {
+		case key == "cells":
+			return r.rowCells()
+		case key == "object" && r.meta != nil:
+			return r.decode(&struct {
+				Metadata *Meta `json:"metadata"`
+			}{r.meta})
+		}
+		return r.decoder.SkipValue()
+	})
+	for i, end := range r.ends {
+		r.cells[i] = r.text[end[0]:end[1]]
+	}
+	return err
+}
+
+func (r *tableReader) rowCells() error {
 	column := 0
-	err := r.array(func() error {
+	return r.array(func() error {
 		defer func() { column++ }()
 		if column >= len(r.place) || r.place[column] < 0 {
 			return r.decoder.SkipValue()
 		}
 		return r.cell(r.place[column])
 	})
-	if err != nil {
-		return err
-	}
-	for i, end := range r.ends {
-		r.cells[i] = r.text[end[0]:end[1]]
-	}
-	return r.each(r.cells)
 }
 
 // cell appends a cell to the row's text: a string without its quotes, any other value as it is.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -62,6 +63,35 @@ func TestReadTable(t *testing.T) {
 	}
 }
 
+func TestReadTableWithMeta(t *testing.T) {
+	const table = `{"columnDefinitions":[{"name":"Name"}],"rows":[
+		{"cells":["a"],"object":{"kind":"PartialObjectMetadata","metadata":{"name":"a","namespace":"n","labels":{"k":"v"},"ownerReferences":[{"kind":"ReplicaSet","name":"r","controller":true}]}}},
+		{"object":{"metadata":{"name":"b","deletionTimestamp":"2026-01-02T03:04:05Z"}},"cells":["b"]},
+		{"cells":["c"],"object":null},
+		{"cells":["d"]}]}`
+	var cells []string
+	var metas []Meta
+	page, err := readTableWithMeta(strings.NewReader(table), []string{"Name"}, func(row [][]byte, meta Meta) error {
+		cells, metas = append(cells, string(row[0])), append(metas, meta)
+		return nil
+	})
+	if err != nil || page.Items != 4 {
+		t.Fatalf("page %+v, error %v", page, err)
+	}
+	controller, gone := true, metav1.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	want := []Meta{
+		{Name: "a", Namespace: "n", Labels: map[string]string{"k": "v"}, OwnerReferences: []metav1.OwnerReference{{Kind: "ReplicaSet", Name: "r", Controller: &controller}}},
+		{Name: "b", DeletionTimestamp: &gone}, {}, {},
+	}
+	if diff := cmp.Diff(want, metas); diff != "" || strings.Join(cells, "") != "abcd" {
+		t.Errorf("cells %v, -want +got:\n%s", cells, diff)
+	}
+	const broken = `{"columnDefinitions":[],"rows":[{"object":{"metadata":{"name":1}}}]}`
+	if _, err := readTableWithMeta(strings.NewReader(broken), nil, func([][]byte, Meta) error { return nil }); err == nil {
+		t.Error("a name that is a number was taken")
+	}
+}
+
 func TestReadTableContinues(t *testing.T) {
 	_, page, err := readRows(`{"metadata":{"continue":"token"},"columnDefinitions":[],"rows":[]}`)
 	if err != nil || page.Continue != "token" {
@@ -109,6 +139,7 @@ func FuzzReadTable(f *testing.F) {
 	f.Add(`{"columnDefinitions":[{"name":"Name"}],"rows":[{"cells":["a",1,null],"object":null}]}`)
 	f.Add(`{"rows":null}`)
 	f.Fuzz(func(t *testing.T, text string) {
+		_, _ = readTableWithMeta(strings.NewReader(text), []string{"Name"}, func([][]byte, Meta) error { return nil }) // no panic
 		rows, page, err := readRows(text, "Name")
 		if err != nil {
 			return

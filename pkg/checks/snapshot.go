@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 
+	"github.com/kubectl-lab/kubectl-lab/pkg/bulk"
 	"github.com/kubectl-lab/kubectl-lab/pkg/inventory"
 )
 
@@ -176,6 +177,11 @@ func add[T any](s *Snapshot, what string, perm Permission, fetch func(context.Co
 	return r
 }
 
+// list is how all objects of a resource are read.
+func (s *Snapshot) list(resource schema.GroupVersionResource) bulk.List {
+	return bulk.List{Client: s.source.Kubernetes.CoreV1().RESTClient(), Resource: resource, Consistent: true}
+}
+
 // The permissions that reads take.
 func toList(resource string) Permission { return Permission{Verb: "list", Resource: resource} }
 
@@ -219,7 +225,7 @@ func (s *Snapshot) readCluster() {
 	})
 	s.pods = add(s, "pods", toList("pods"), func(ctx context.Context) ([]pod, error) {
 		keep := newPodKeeper()
-		err := readTable(ctx, core().RESTClient(), "/api/v1/pods", keep.row)
+		_, err := bulk.RowsWithMeta(ctx, s.list(corev1.SchemeGroupVersion.WithResource("pods")), podColumns(), keep.row)
 		return keep.pods, err
 	})
 	s.staticPods = add(s, "the control plane's pods", toListIn(kubeSystem, "pods"), func(ctx context.Context) ([]corev1.Pod, error) {
@@ -231,8 +237,9 @@ func (s *Snapshot) readCluster() {
 	})
 	s.namespaces = add(s, "namespaces", toList("namespaces"), func(ctx context.Context) ([]namespace, error) {
 		var found []namespace
-		err := readTable(ctx, core().RESTClient(), "/api/v1/namespaces", func(r tableRow) {
-			found = append(found, namespace{name: r.meta.Name, deleted: r.meta.DeletionTimestamp})
+		_, err := bulk.Metadata(ctx, s.list(corev1.SchemeGroupVersion.WithResource("namespaces")), func(o *metav1.PartialObjectMetadata) error {
+			found = append(found, namespace{name: o.Name, deleted: timeOf(o.DeletionTimestamp)})
+			return nil
 		})
 		return found, err
 	})

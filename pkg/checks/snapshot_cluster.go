@@ -13,8 +13,11 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
+
+	"github.com/kubectl-lab/kubectl-lab/pkg/bulk"
 )
 
 type namespace struct {
@@ -77,36 +80,46 @@ func (k *podKeeper) share(s string) string {
 	return s
 }
 
-func (k *podKeeper) row(r tableRow) {
+// podColumns are the columns that row reads, in its order.
+func podColumns() []string { return []string{"Ready", "Status", "Restarts", "IP", "Node"} }
+
+func (k *podKeeper) row(cells [][]byte, meta bulk.Meta) error {
 	p := pod{
-		namespace: k.share(r.meta.Namespace),
-		name:      r.meta.Name,
-		status:    k.share(r.cell("Status")),
-		ip:        r.cell("IP"),
-		node:      k.share(noneIsEmpty(r.cell("Node"))),
-		created:   r.meta.CreationTimestamp,
-		deleted:   r.meta.DeletionTimestamp,
+		namespace: k.share(meta.Namespace),
+		name:      meta.Name,
+		status:    k.share(string(cells[1])),
+		ip:        noneIsEmpty(cells[3]),
+		node:      k.share(noneIsEmpty(cells[4])),
+		created:   meta.CreationTimestamp.Time,
+		deleted:   timeOf(meta.DeletionTimestamp),
 	}
-	if p.ip = noneIsEmpty(p.ip); p.namespace == kubeSystem {
-		p.labels = r.meta.Labels
+	if p.namespace == kubeSystem {
+		p.labels = meta.Labels
 	}
-	ready, containers, _ := strings.Cut(r.cell("Ready"), "/")
+	ready, containers, _ := strings.Cut(string(cells[0]), "/")
 	p.ready, p.containers = atoi(ready), atoi(containers)
-	p.restarts, p.restartedAgo = parseRestarts(r.cell("Restarts"))
-	_, p.static = r.meta.Annotations[mirrorAnnotation]
-	for _, o := range r.meta.OwnerReferences {
-		if o.Controller != nil && *o.Controller {
-			p.ownerKind, p.owner = k.share(o.Kind), k.share(o.Name)
-		}
+	p.restarts, p.restartedAgo = parseRestarts(string(cells[2]))
+	_, p.static = meta.Annotations[mirrorAnnotation]
+	if o := metav1.GetControllerOfNoCopy(&metav1.ObjectMeta{OwnerReferences: meta.OwnerReferences}); o != nil {
+		p.ownerKind, p.owner = k.share(o.Kind), k.share(o.Name)
 	}
 	k.pods = append(k.pods, p)
+	return nil
 }
 
-func noneIsEmpty(cell string) string {
-	if cell == "<none>" {
-		return ""
+func noneIsEmpty(cell []byte) string {
+	if text := string(cell); text != "<none>" {
+		return text
 	}
-	return cell
+	return ""
+}
+
+// timeOf is a time that may be unset.
+func timeOf(t *metav1.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	return &t.Time
 }
 
 func atoi(s string) int {

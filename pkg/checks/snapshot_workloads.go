@@ -12,6 +12,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kubectl-lab/kubectl-lab/pkg/bulk"
 )
 
 func (s *Snapshot) readWorkloads() {
@@ -126,8 +128,10 @@ type ingressClass struct {
 func (s *Snapshot) readExtensions() {
 	s.apiServices = add(s, "API services", toList("apiservices.apiregistration.k8s.io"), func(ctx context.Context) ([]apiService, error) {
 		var found []apiService
-		err := readTable(ctx, s.source.Kubernetes.CoreV1().RESTClient(), "/apis/apiregistration.k8s.io/v1/apiservices", func(r tableRow) {
-			found = append(found, apiService{name: r.meta.Name, service: r.cell("Service"), available: r.cell("Available")})
+		resource := schema.GroupVersionResource{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"}
+		_, err := bulk.Rows(ctx, s.list(resource), []string{"Name", "Service", "Available"}, func(cells [][]byte) error {
+			found = append(found, apiService{name: string(cells[0]), service: string(cells[1]), available: string(cells[2])})
+			return nil
 		})
 		return found, err
 	})

@@ -413,17 +413,6 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// FuzzTable holds the reader of tables to any input: it may refuse it, and nothing else.
-func FuzzTable(f *testing.F) {
-	f.Add([]byte(`{"kind":"Table","columnDefinitions":[{"name":"Name"}],"rows":[{"cells":["a",1,null],"object":{"metadata":{"name":"a"}}}]}`))
-	f.Add([]byte(`{"rows":null}`))
-	f.Add([]byte(`{"rows":{}}`))
-	f.Fuzz(func(_ *testing.T, data []byte) {
-		keep := newPodKeeper()
-		_ = decodeTable(strings.NewReader(string(data)), keep.row) // no panic
-	})
-}
-
 // FuzzAnswer holds the reader of DNS answers to any input.
 func FuzzAnswer(f *testing.F) {
 	f.Add([]byte{0, 1, 0x80, 0})
