@@ -3,11 +3,11 @@
 //
 // Share one among the tests of a package; a cluster takes some ten seconds:
 //
-//	var cluster *testcluster.Cluster
+//	var shared testcluster.Shared
 //
-//	func TestMain(m *testing.M) {
-//		os.Exit(testcluster.Run(m, testcluster.Options{}, &cluster))
-//	}
+//	func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
+//
+//	func TestIt(t *testing.T) { cluster := shared.Cluster(t) }
 //
 // The binary is named by $LABCLUSTER_BIN, or is bin/labcluster at the root of the repository.
 package testcluster
@@ -63,25 +63,6 @@ type Cluster struct {
 
 	binary string
 	root   string
-}
-
-// Run starts a cluster, puts it into *cluster, runs the tests of m, stops the cluster, and returns the
-// exit code for os.Exit.
-func Run(m *testing.M, options Options, cluster **Cluster) int {
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
-	started, err := Start(ctx, options)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "testcluster:", err)
-		return 1
-	}
-	*cluster = started
-	code := m.Run()
-	if err := started.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, "testcluster:", err)
-		return max(code, 1)
-	}
-	return code
 }
 
 // New starts a cluster for one test, and stops it when the test ends.

@@ -26,37 +26,10 @@ import (
 	"github.com/kubectl-lab/kubectl-lab/internal/testcluster"
 )
 
-// shared is the one cluster of this package's tests. It is started by the first test that needs it,
-// so that unit tests and fuzzing do without.
-var shared struct {
-	sync.Mutex
-	cluster *testcluster.Cluster
-	err     error
-}
+// shared is the one cluster of this package's tests.
+var shared testcluster.Shared
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if shared.cluster != nil {
-		if err := shared.cluster.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = max(code, 1)
-		}
-	}
-	os.Exit(code)
-}
-
-func sharedCluster(t testing.TB) *testcluster.Cluster {
-	t.Helper()
-	shared.Lock()
-	defer shared.Unlock()
-	if shared.cluster == nil && shared.err == nil {
-		shared.cluster, shared.err = testcluster.Start(context.Background(), testcluster.Options{})
-	}
-	if shared.err != nil {
-		t.Fatal(shared.err)
-	}
-	return shared.cluster
-}
+func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
 // lab is what a test needs to run actions: an Env on the shared cluster in a namespace of its own, with
 // an observer that keeps the events and files that live in memory.
@@ -72,7 +45,7 @@ type lab struct {
 
 func newLab(t testing.TB) *lab {
 	t.Helper()
-	l := connect(t, sharedCluster(t).Kubeconfig, "", "")
+	l := connect(t, shared.Cluster(t).Kubeconfig, "", "")
 	ctx := t.Context()
 	ns, err := l.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}, metav1.CreateOptions{})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/kubectl-lab/kubectl-lab/internal/testcluster"
 	"github.com/kubectl-lab/kubectl-lab/pkg/checks"
 	"github.com/kubectl-lab/kubectl-lab/pkg/document"
 )
@@ -34,24 +35,8 @@ func onDisk(t *testing.T, name, text string) string {
 	return path
 }
 
-const statusInventory = `
-[all]
-k8s01 ip=192.168.0.104
-k8s02 ip=192.168.0.105
-k8s03 ip=192.168.0.106
-[kube_control_plane]
-k8s01
-[etcd]
-k8s01
-[kube_node]
-k8s01
-k8s02
-k8s03
-[k8s_cluster:children]
-kube_control_plane
-kube_node
-[all:vars]
-kube_proxy_mode=nftables
+// statusInventory declares the test cluster, and has secrets.
+const statusInventory = testcluster.Inventory + `
 ansible_become_password=hunter2
 kube_encrypt_token=hunter2
 registry_auth=[{'registry': 'r', 'password': 'hunter2'}]

@@ -2,10 +2,8 @@ package checks_test
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"slices"
-	"sync"
 	"testing"
 
 	"k8s.io/client-go/dynamic"
@@ -17,42 +15,15 @@ import (
 	"github.com/kubectl-lab/kubectl-lab/pkg/checks"
 )
 
-// shared is the one cluster of this package's tests. It is started by the first test that needs it,
-// so that unit tests and fuzzing do without.
-var shared struct {
-	sync.Mutex
-	cluster *testcluster.Cluster
-	err     error
-}
+// shared is the one cluster of this package's tests.
+var shared testcluster.Shared
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if shared.cluster != nil {
-		if err := shared.cluster.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = max(code, 1)
-		}
-	}
-	os.Exit(code)
-}
-
-func sharedCluster(t *testing.T) *testcluster.Cluster {
-	t.Helper()
-	shared.Lock()
-	defer shared.Unlock()
-	if shared.cluster == nil && shared.err == nil {
-		shared.cluster, shared.err = testcluster.Start(context.Background(), testcluster.Options{})
-	}
-	if shared.err != nil {
-		t.Fatal(shared.err)
-	}
-	return shared.cluster
-}
+func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
 // config is the administrator's configuration.
 func config(t *testing.T) *rest.Config {
 	t.Helper()
-	cfg, err := sharedCluster(t).RESTConfig()
+	cfg, err := shared.Cluster(t).RESTConfig()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -242,7 +242,7 @@ func TestRequests(t *testing.T) {
 	t.Run("status --inventory", func(t *testing.T) {
 		l := l.in(t)
 		l.patchConfig("kubeadm-config", "ClusterConfiguration", "kubernetesVersion: v1.37.2\nnetworking: {dnsDomain: cluster.local, serviceSubnet: 10.233.0.0/18}\n")
-		l.countRequests(checks.Config{Declared: declare(t, labInventory)})
+		l.countRequests(checks.Config{Declared: declare(t, testcluster.Inventory)})
 	})
 }
 

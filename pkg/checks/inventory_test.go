@@ -6,40 +6,10 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/kubectl-lab/kubectl-lab/internal/testcluster"
 	"github.com/kubectl-lab/kubectl-lab/pkg/checks"
 	"github.com/kubectl-lab/kubectl-lab/pkg/inventory"
 )
-
-// labInventory declares the test cluster as it is.
-const labInventory = `
-[all]
-k8s01 ip=192.168.0.104
-k8s02 ip=192.168.0.105
-k8s03 ip=192.168.0.106
-[kube_control_plane]
-k8s01
-[etcd]
-k8s01
-[kube_node]
-k8s01
-k8s02
-k8s03
-[k8s_cluster:children]
-kube_control_plane
-kube_node
-[all:vars]
-kube_version=1.37.2
-kube_network_plugin=cni
-kube_network_plugin_multus=False
-kube_service_addresses=10.233.0.0/18
-kube_pods_subnet=10.233.64.0/18
-enable_dual_stack_networks=False
-dns_domain=cluster.local
-kube_proxy_mode=nftables
-container_manager=containerd
-etcd_deployment_type=kubeadm
-metrics_server_enabled=False
-`
 
 // declare reads an inventory.
 func declare(t *testing.T, text string) *inventory.Declaration {
@@ -55,7 +25,7 @@ func declare(t *testing.T, text string) *inventory.Declaration {
 // difference is one thing that an inventory declares otherwise than it is.
 type difference struct {
 	name     string
-	old, new string // replaced in labInventory
+	old, new string // replaced in testcluster.Inventory
 	id       string // of the check that must fail; empty if none
 	want     checks.Comparison
 }
@@ -156,7 +126,7 @@ func TestInventory(t *testing.T) {
 	src := source(t, config(t))
 	for _, tt := range inventoryDifferences() {
 		t.Run(tt.name, func(t *testing.T) {
-			text := strings.Replace(labInventory, tt.old, tt.new, 1)
+			text := strings.Replace(testcluster.Inventory, tt.old, tt.new, 1)
 			if tt.name == "node unknown to the inventory" {
 				text = strings.ReplaceAll(strings.Replace(text, "k8s03 ip=192.168.0.106\n", "", 1), "k8s03\n", "")
 			}
@@ -197,7 +167,7 @@ func TestInventoryEtcdMembers(t *testing.T) {
 	src := source(t, config(t))
 	t.Run("external", func(t *testing.T) {
 		l.in(t).patchConfig("kubeadm-config", "ClusterConfiguration", "etcd: {external: {endpoints: ['https://192.168.0.104:2379', 'https://192.168.0.105:2379', 'https://192.168.0.109:2379']}}")
-		declared := declare(t, strings.NewReplacer("[etcd]\n", "[etcd]\nk8s02\nk8s03\n", "=kubeadm", "=host").Replace(labInventory))
+		declared := declare(t, strings.NewReplacer("[etcd]\n", "[etcd]\nk8s02\nk8s03\n", "=kubeadm", "=host").Replace(testcluster.Inventory))
 		report := run(t, src, checks.Config{Declared: declared})
 		verifyInventory(t, report, "inventory-etcd-members", checks.Comparison{
 			Subject: "etcd k8s03", Declared: "192.168.0.106", Live: "no such member", Verdict: checks.Differs, Source: "inventory.ini:5",
@@ -211,7 +181,7 @@ func TestInventoryEtcdMembers(t *testing.T) {
 		for _, component := range []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"} {
 			l.running(staticPod(component, "v1.37.2"), "kube-system", component+"-k8s01")
 		}
-		report := run(t, src, checks.Config{Declared: declare(t, labInventory)})
+		report := run(t, src, checks.Config{Declared: declare(t, testcluster.Inventory)})
 		verifyInventory(t, report, "", checks.Comparison{
 			Subject: "etcd k8s01", Declared: "k8s01", Live: "k8s01", Verdict: checks.Match, Source: "inventory.ini:3",
 		})
@@ -222,13 +192,13 @@ func TestInventoryEtcdMembers(t *testing.T) {
 func TestInventoryAddon(t *testing.T) {
 	l := newLab(t)
 	src := source(t, config(t))
-	on := declare(t, strings.Replace(labInventory, "metrics_server_enabled=False", "metrics_server_enabled=True", 1))
+	on := declare(t, strings.Replace(testcluster.Inventory, "metrics_server_enabled=False", "metrics_server_enabled=True", 1))
 	l.create(workload("Deployment", "kube-system", "metrics-server", "", false))
 	awaitFindings(l, nil, checks.Config{}, nil, nil)
 	verifyInventory(t, run(t, src, checks.Config{Declared: on}), "", checks.Comparison{
 		Subject: "metrics_server_enabled", Declared: "true", Live: "found", Verdict: checks.Match, Source: "inventory.ini:28",
 	})
-	verifyInventory(t, run(t, src, checks.Config{Declared: declare(t, labInventory)}), "inventory-addons", checks.Comparison{
+	verifyInventory(t, run(t, src, checks.Config{Declared: declare(t, testcluster.Inventory)}), "inventory-addons", checks.Comparison{
 		Subject: "metrics_server_enabled", Declared: "false", Live: "found", Verdict: checks.Differs, Source: "inventory.ini:28",
 	})
 }

@@ -176,11 +176,11 @@ func (l *lab) setCondition(node string, kind corev1.NodeConditionType, bad, good
 // stop stops a component of the control plane, and starts it when the test ends.
 func (l *lab) stop(component string) {
 	l.Helper()
-	if err := sharedCluster(l.T).StopComponent(l.Context(), component); err != nil {
+	if err := shared.Cluster(l.T).StopComponent(l.Context(), component); err != nil {
 		l.Fatal(err)
 	}
 	l.Cleanup(func() {
-		if err := sharedCluster(l.T).StartComponent(context.Background(), component); err != nil {
+		if err := shared.Cluster(l.T).StartComponent(context.Background(), component); err != nil {
 			l.Error(err)
 		}
 	})
@@ -190,7 +190,7 @@ func (l *lab) stop(component string) {
 // held to expire, were they not removed.
 func (l *lab) stopNodes() {
 	l.Helper()
-	if err := sharedCluster(l.T).StopComponent(l.Context(), testcluster.NodeSimulator); err != nil {
+	if err := shared.Cluster(l.T).StopComponent(l.Context(), testcluster.NodeSimulator); err != nil {
 		l.Fatal(err)
 	}
 	l.Cleanup(func() {
@@ -199,7 +199,7 @@ func (l *lab) stopNodes() {
 		if err := leases.DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
 			l.Error(err)
 		}
-		if err := sharedCluster(l.T).StartComponent(ctx, testcluster.NodeSimulator); err != nil {
+		if err := shared.Cluster(l.T).StartComponent(ctx, testcluster.NodeSimulator); err != nil {
 			l.Error(err)
 		}
 	})

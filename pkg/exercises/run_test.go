@@ -20,17 +20,16 @@ import (
 	"github.com/kubectl-lab/kubectl-lab/pkg/exercises"
 )
 
-var cluster *testcluster.Cluster
+// shared is the one cluster of this package's tests.
+var shared testcluster.Shared
 
-func TestMain(m *testing.M) {
-	os.Exit(testcluster.Run(m, testcluster.Options{}, &cluster))
-}
+func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
 // newRunner reaches the shared cluster. Its nodes are simulated, so that exercises which look inside
 // of containers or send requests run on the real one only (make e2e).
 func newRunner(t *testing.T, set *exercises.Set) *exercises.Runner {
 	t.Helper()
-	config, err := cluster.RESTConfig()
+	config, err := shared.Cluster(t).RESTConfig()
 	if err != nil {
 		t.Fatal(err)
 	}

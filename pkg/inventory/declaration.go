@@ -395,19 +395,26 @@ func (d *declarer) node(h *Host, roles []Role, etcdIndex int) Node {
 	return n
 }
 
-// labels reads node_labels: a map of text.
-func (d *declarer) labels(h *Host) (Setting, map[string]string) {
-	s := Setting{Variable: "node_labels", State: NotDeclared}
-	v, ok := d.view.Var(h, s.Variable)
+// collection is a host's variable that is a list or a map. The Setting says whether it has a value to read.
+func (d *declarer) collection(h *Host, name string) (Setting, Variable) {
+	s := Setting{Variable: name, State: NotDeclared}
+	v, ok := d.view.Var(h, name)
 	if !ok || v.Value.IsNull() {
-		return s, nil
+		return s, v
 	}
-	s.Source = v.Pos.String()
+	s.State, s.Source = Declared, v.Pos.String()
 	if expr, unresolved := v.Value.Unresolved(); unresolved {
 		s.State, s.Value = Unresolved, expr
+	}
+	return s, v
+}
+
+// labels reads node_labels: a map of text.
+func (d *declarer) labels(h *Host) (Setting, map[string]string) {
+	s, v := d.collection(h, "node_labels")
+	if s.State != Declared {
 		return s, nil
 	}
-	s.State = Declared
 	labels := map[string]string{}
 	for _, e := range v.Value.Entries() {
 		text, ok := e.Value.Text()
@@ -428,17 +435,10 @@ func (d *declarer) labels(h *Host) (Setting, map[string]string) {
 
 // taints reads node_taints: a list of key=value:Effect.
 func (d *declarer) taints(h *Host) (Setting, []string) {
-	s := Setting{Variable: "node_taints", State: NotDeclared}
-	v, ok := d.view.Var(h, s.Variable)
-	if !ok || v.Value.IsNull() {
+	s, v := d.collection(h, "node_taints")
+	if s.State != Declared {
 		return s, nil
 	}
-	s.Source = v.Pos.String()
-	if expr, unresolved := v.Value.Unresolved(); unresolved {
-		s.State, s.Value = Unresolved, expr
-		return s, nil
-	}
-	s.State = Declared
 	var taints []string
 	for _, item := range v.Value.List() {
 		text, ok := item.Text()
