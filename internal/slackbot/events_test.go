@@ -10,14 +10,15 @@ import (
 	"github.com/kubectl-lab/kubectl-lab/internal/fakeslack"
 )
 
-// eventsOn lists the Events that bots wrote in a namespace about the object of that name.
+// eventsOn lists the Events that this stage's bots wrote in a namespace about the object of that name.
 func (s *stage) eventsOn(namespace, name string) []eventsv1.Event {
 	s.t.Helper()
 	list, err := s.admin.EventsV1().Events(namespace).List(s.ctx, metav1.ListOptions{FieldSelector: "reportingController=" + eventController})
 	must(s.t, err)
 	var found []eventsv1.Event
 	for _, e := range list.Items {
-		if e.Regarding.Name == name && strings.Contains(e.Note, s.alice.ID) {
+		_, id, _ := strings.Cut(strings.TrimSuffix(e.Note, ")"), "(")
+		if e.Regarding.Name == name && strings.Contains(s.audit.String(), id) {
 			found = append(found, e)
 		}
 	}
@@ -35,6 +36,9 @@ func TestEventsOnChangedObjects(t *testing.T) {
 	pod, err := s.admin.CoreV1().Pods(s.namespace).Get(s.ctx, "seen", metav1.GetOptions{})
 	must(t, err)
 	e := s.eventsOn(s.namespace, "seen")[0]
+	if !strings.Contains(e.Note, UserPrefix+s.person(s.alice)) {
+		t.Errorf("the Event does not say who: %q", e.Note)
+	}
 	if e.Reason != "Created" || e.Action != "create pod" || e.Regarding.Kind != "Pod" || e.Regarding.UID != pod.UID {
 		t.Errorf("the Event is %+v", e)
 	}

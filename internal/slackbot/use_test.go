@@ -45,7 +45,7 @@ func TestDirectMessages(t *testing.T) {
 		"/lab version":   "Server Version",
 		"":               "A Kubernetes lab manual as commands",
 		"help version":   "/lab version",
-		"versoin":        "did you mean: /lab version",
+		"statsu":         "did you mean: /lab status",
 		"thanks, labbot": `unknown command "thanks,"`,
 	} {
 		if line == "" {
