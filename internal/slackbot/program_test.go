@@ -232,3 +232,26 @@ func TestAuditLinesAreJSON(t *testing.T) {
 		t.Errorf("objects touched: %q", line.Objects)
 	}
 }
+
+// A replica that was away for so long that another took its command over does not answer as well.
+func TestOnlyOneReplicaAnswers(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, fakeslack.Options{}, nil)
+	s.start(withScripts)
+	working := s.slash(s.bob, "hang", "⏳ /lab hang")
+	thief := s.replicaRecords("labbot-other")
+	found, err := thief.list(s.ctx, labelState)
+	must(t, err)
+	must(t, found[0].changeAgain(s.ctx, func(*entry) error { return nil }))
+	s.click(s.bob, working, "Cancel")
+	s.eventually("the command's end", func() bool { return strings.Contains(s.log.String(), "another replica has answered meanwhile") })
+	s.waitShown("interrupted: the labbot that ran") // in the name of the other one, which is not there
+	if lines := s.waitAudit(1); len(lines) != 1 || lines[0]["outcome"] != "interrupted" {
+		t.Errorf("audit lines %v", lines)
+	}
+	for _, m := range s.Messages() {
+		if says(m, "stopped: you pressed Cancel") {
+			t.Error("there are two answers")
+		}
+	}
+}

@@ -59,8 +59,10 @@ const (
 var (
 	// errDuplicate says that the command was recorded before: by an earlier delivery.
 	errDuplicate = errors.New("the command was received before")
-	// errLost says that another replica has taken the record over, or that it is gone.
+	// errLost says that another replica has taken the record over.
 	errLost = errors.New("another replica has taken over the record")
+	// errGone says that the record was deleted.
+	errGone = errors.New("the record of the command was deleted")
 	// errConflict says that the record was changed by somebody else meanwhile.
 	errConflict = errors.New("the record was changed by another replica")
 )
@@ -333,7 +335,7 @@ func (r *record) change(ctx context.Context, edit func(*entry) error) error {
 	case apierrors.IsConflict(err):
 		return errConflict
 	case apierrors.IsNotFound(err):
-		return errLost
+		return errGone
 	case err != nil:
 		return fmt.Errorf("updating the record: %w", err)
 	}
@@ -374,7 +376,7 @@ func (r *record) refresh(ctx context.Context) error {
 	lease, err := r.store.leases.Get(ctx, r.entry().name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		return errLost
+		return errGone
 	case err != nil:
 		return fmt.Errorf("reading the record: %w", err)
 	}

@@ -453,7 +453,11 @@ func (s *session) end(ctx context.Context, out reply) {
 		s.bot.forget(s.audit.id)
 		return
 	}
-	s.answering(ctx, out.outcome)
+	if !s.answering(ctx, out.outcome) {
+		s.bot.Log.Warn("another replica has answered meanwhile", "id", s.audit.id, "outcome", out.outcome, "objects", s.audit.objects)
+		s.bot.forget(s.audit.id)
+		return
+	}
 	s.deliver(ctx, out.message)
 	s.audit.outcome = out.outcome
 	s.audit.duration = s.bot.Now().Sub(s.start)
@@ -468,17 +472,22 @@ func (s *session) end(ctx context.Context, out reply) {
 const answeringTime = 2 * time.Second
 
 // answering notes in the record that the command has ended, before the answer is given: a replica
-// that takes the record over afterwards must not call the command interrupted.
-func (s *session) answering(ctx context.Context, how outcome) {
+// that takes the record over afterwards must not call the command interrupted. It returns false if one
+// has done so before.
+func (s *session) answering(ctx context.Context, how outcome) (mine bool) {
 	if s.job.record == nil {
-		return
+		return true
 	}
 	ctx, cancel := context.WithTimeout(ctx, answeringTime)
 	defer cancel()
 	err := s.job.record.changeOwn(ctx, func(e *entry) { e.state, e.outcome = stateAnswering, how })
-	if err != nil && !errors.Is(err, errLost) {
+	switch {
+	case errors.Is(err, errLost):
+		return false
+	case err != nil:
 		s.bot.Log.Warn("the end of a command was not recorded before its answer", "error", err, "id", s.audit.id)
 	}
+	return true
 }
 
 // remember keeps in the record which message shows the preview, so that it can be replaced when the
@@ -493,9 +502,14 @@ func (s *session) remember(ctx context.Context) {
 		e.place = s.place
 		return nil
 	})
-	if err != nil && !errors.Is(err, errLost) && !errors.Is(err, errConflict) {
+	if err != nil && !isDecided(err) {
 		s.bot.Log.Warn("the place of a preview was not recorded", "error", err, "id", s.audit.id)
 	}
+}
+
+// isDecided reports whether a record could not be changed because somebody else has done what counts.
+func isDecided(err error) bool {
+	return errors.Is(err, errLost) || errors.Is(err, errGone) || errors.Is(err, errConflict)
 }
 
 func (s *session) deliver(ctx context.Context, m message) {
@@ -521,7 +535,7 @@ func (b *Bot) finish(ctx context.Context, r *record, name string, how outcome) {
 		ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 		defer cancel()
 		err := r.changeOwn(ctx, func(e *entry) { e.end(how) })
-		if err == nil || errors.Is(err, errLost) {
+		if err == nil || isDecided(err) {
 			return
 		}
 		b.Log.Warn("a record could not be closed yet", "error", err, "id", name)
