@@ -39,6 +39,28 @@ func TestDialPod(t *testing.T) {
 	if response.StatusCode != http.StatusOK {
 		t.Errorf("status %s", response.Status)
 	}
+	t.Run("closing ends a read", func(t *testing.T) {
+		silent, err := checks.DialPod(ctx, source(t, config(t)), "default", "answers", 53)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() {
+			_, err := silent.Read(make([]byte, 1))
+			ended <- err
+		}()
+		if err := silent.Close(); err != nil {
+			t.Error(err)
+		}
+		select {
+		case err := <-ended:
+			if err == nil {
+				t.Error("something was read of a pod that says nothing")
+			}
+		case <-ctx.Done():
+			t.Error("the read goes on although the connection is closed")
+		}
+	})
 	if _, err := checks.DialPod(ctx, source(t, config(t)), "default", "gone", 53); err == nil {
 		t.Error("a pod that is not there was reached")
 	}

@@ -2,6 +2,8 @@ package checks
 
 import (
 	"context"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -63,10 +65,13 @@ func verifyOutcome(t *testing.T, o Outcome, want Status, says string) {
 	}
 }
 
-// TestCertificateEnds shows one certificate at several times of its life.
+// TestCertificateEnds shows a chain at several times of its life; TestFaults shows real certificates.
 func TestCertificateEnds(t *testing.T) {
-	server := newTLSServer(t) // its certificate ends on 2030-01-31
 	end := time.Date(2030, 1, 31, 0, 0, 0, 0, time.UTC)
+	chain := []*x509.Certificate{
+		{Subject: pkix.Name{CommonName: "kube-apiserver"}, NotAfter: end},
+		{Subject: pkix.Name{CommonName: "kubernetes-ca"}, NotAfter: end.AddDate(9, 0, 0)},
+	}
 	tests := []struct {
 		name     string
 		now      time.Time
@@ -75,18 +80,13 @@ func TestCertificateEnds(t *testing.T) {
 		says     string
 	}{
 		{"long before", end.AddDate(0, 0, -200), StatusOK, "", "200 days, until 2030-01-31"},
-		{"soon", end.AddDate(0, 0, -3), StatusFailed, Warning, "ends in 3 days"},
+		{"soon", end.AddDate(0, 0, -3), StatusFailed, Warning, `"kube-apiserver" ends in 3 days`},
 		{"after", end.AddDate(0, 0, 1), StatusFailed, "", "ended on 2030-01-31"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			now := func() time.Time { return tt.now }
-			info, err := readServer(t.Context(), server, now)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s := NewSnapshot(Source{}, Config{Now: now})
-			s.server = answered(info, nil)
+			s := NewSnapshot(Source{}, Config{Now: func() time.Time { return tt.now }})
+			s.server = answered(serverInfo{chain: chain}, nil)
 			o := checkCertificate(t.Context(), s)
 			verifyOutcome(t, o, tt.want, tt.says)
 			if o.Severity != tt.severity {
