@@ -124,7 +124,7 @@ func newStage(t *testing.T, slackOptions fakeslack.Options, edit func(*stage)) *
 	cluster := sharedCluster(t)
 	restConfig, err := cluster.RESTConfig()
 	must(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	t.Cleanup(cancel)
 	s := &stage{t: t, ctx: ctx, suffix: strings.ToLower(randomID()[:8]), audit: &buffer{}, log: &buffer{}}
 	s.admin = kubernetes.NewForConfigOrDie(restConfig)

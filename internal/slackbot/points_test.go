@@ -548,9 +548,7 @@ func TestPoint07ReadinessFollowsSlack(t *testing.T) {
 	}
 	clearFault()
 	s.eventually("readiness again", func() bool { return ready() == http.StatusOK })
-	if text := s.get(bot, "/metrics"); !strings.Contains(text, "labbot_sockets 2") {
-		t.Error("the metrics do not show two sockets")
-	}
+	s.eventually("two sockets in the metrics", func() bool { return strings.Contains(s.get(bot, "/metrics"), "labbot_sockets 2") })
 }
 
 func TestPoint07SocketsAreReplacedBeforeTheyClose(t *testing.T) {
