@@ -16,8 +16,8 @@ func (p *program) playgroundCommand() *cobra.Command {
 		Short: "Try labbot out on a page of your own, without Slack",
 		Long: `Opens a page on this machine that looks and behaves like a Slack channel, with the real bot behind it, against the current kubeconfig. While it runs, the cluster has a namespace and two ClusterRoleBindings for the people of the page.
 
-The kubeconfig must allow impersonation, as an administrator's does.`,
-		Args: cobra.NoArgs,
+The kubeconfig must be an administrator's: it makes the bindings, and acts as the people of the page.`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			options.Actions, options.Build = actions.All(), p.build
 			options.Log, options.Audit = p.log, p.out

@@ -46,10 +46,15 @@ func (p *program) namespace() string {
 	return ""
 }
 
+// usage gives an error the exit code of a wrong command line, environment or file.
+func usage(err error) error {
+	return &actions.Error{Message: err.Error(), Code: actions.ExitUsage, Err: err}
+}
+
 func (s *settings) options(p *program) (slackbot.Options, error) {
 	secrets, err := slackbot.ReadSecrets(p.getenv)
 	if err != nil {
-		return slackbot.Options{}, err
+		return slackbot.Options{}, usage(err)
 	}
 	return slackbot.Options{
 		ConfigPath: s.config,
@@ -74,7 +79,7 @@ func (p *program) runCommand() *cobra.Command {
 		Long: `Serves Slack until SIGTERM, by Socket Mode or with --http by request URLs.
 
 The tokens come from SLACK_BOT_TOKEN, SLACK_APP_TOKEN (Socket Mode) and SLACK_SIGNING_SECRET (HTTP), or from the files that these variables name with _FILE appended. Audit lines go to stdout, all else to stderr.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			options, err := s.options(p)
 			if err != nil {
@@ -96,7 +101,7 @@ func (p *program) checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check-config",
 		Short: "Check the configuration, the tokens and the clusters without serving",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			options, err := s.options(p)
 			if err != nil {
@@ -123,11 +128,11 @@ func (p *program) rbacCommand() *cobra.Command {
 
 Apply them to each cluster of the configuration, again after each change of people. Members of Slack user groups are asked of Slack, which needs SLACK_BOT_TOKEN.`,
 		Example: "  labbot rbac --config config.yaml | kubectl apply -f -",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			secrets, err := slackbot.ReadSecrets(p.getenv)
 			if err != nil {
-				return err
+				return usage(err)
 			}
 			manifest, err := slackbot.RBACOf(cmd.Context(), s.config, actions.All(), namespace, account, secrets, s.slackAPI)
 			if err != nil {

@@ -92,11 +92,13 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 	}
 	host, _, err := net.SplitHostPort(addr)
 	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
-		return nil, fmt.Errorf("the playground acts with your kubeconfig, so it listens on a loopback address only, such as 127.0.0.1:8080, not on %q", addr)
+		return nil, actions.UsageErrorf("--addr %q: the playground acts with your kubeconfig, so it listens on a loopback address only, such as 127.0.0.1:8080", addr)
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("serving the playground: %w", err)
+		return nil, &actions.Error{
+			Message: "serving the page: " + err.Error(), Hint: "choose another address with --addr, or leave it out", Code: actions.ExitFailed, Err: err,
+		}
 	}
 	return listener, nil
 }

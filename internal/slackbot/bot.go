@@ -96,14 +96,14 @@ func New(options Options) (*Bot, error) {
 		options.Now = time.Now
 	}
 	if options.Namespace == "" {
-		return nil, errors.New("no namespace for the records: set --namespace or POD_NAMESPACE")
+		return nil, actions.UsageErrorf("no namespace for the records: set --namespace or POD_NAMESPACE")
 	}
 	if err := options.Secrets.check(options.HTTP != ""); err != nil {
-		return nil, err
+		return nil, asUsage(err)
 	}
 	config, err := loadConfig(options.ConfigPath, options.Actions, options.Log)
 	if err != nil {
-		return nil, err
+		return nil, asUsage(err)
 	}
 	b := &Bot{
 		Options:   options,
@@ -134,13 +134,23 @@ func New(options Options) (*Bot, error) {
 	return b, b.openRecords()
 }
 
+// asUsage marks errors of what the bot is started with.
+func asUsage(err error) error {
+	return &actions.Error{Message: err.Error(), Code: actions.ExitUsage, Err: err}
+}
+
 // openRecords connects to the home cluster, where the records are.
 func (b *Bot) openRecords() error {
 	config := b.config.get()
 	home, _ := config.cluster(config.DefaultCluster)
 	restConfig, err := b.clusters.restConfig(home)
 	if err != nil {
-		return fmt.Errorf("connecting to the home cluster: %w", err)
+		return &actions.Error{
+			Message: "connecting to the home cluster: " + err.Error(),
+			Hint:    "run labbot in the cluster, or name a kubeconfig with --kubeconfig or KUBECONFIG",
+			Code:    actions.ExitUnreachable,
+			Err:     err,
+		}
 	}
 	restConfig = rest.CopyConfig(restConfig)
 	restConfig.Timeout = recordTimeout

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"net/url"
 	"time"
 
 	"k8s.io/client-go/discovery"
@@ -18,11 +18,7 @@ const checkTime = 15 * time.Second
 // Check looks at the configuration, the tokens and the clusters. It returns one line for each thing
 // that is well, and an error that joins those that are not.
 func Check(ctx context.Context, options Options) ([]string, error) {
-	data, err := os.ReadFile(options.ConfigPath)
-	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	config, err := ParseConfig(data, options.Actions)
+	config, err := readConfig(options.ConfigPath, options.Actions)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +32,7 @@ func Check(ctx context.Context, options Options) ([]string, error) {
 		lines = append(lines, what+": ok")
 	}
 	if err := options.Secrets.check(options.HTTP != ""); err != nil {
-		failed = append(failed, err)
+		failed = append(failed, asUsage(err))
 	} else {
 		note("bot token", checkBotToken(ctx, options))
 	}
@@ -47,6 +43,15 @@ func Check(ctx context.Context, options Options) ([]string, error) {
 	return lines, errors.Join(failed...)
 }
 
+// readConfig reads and checks a configuration file.
+func readConfig(path string, all []actions.Action) (*Config, error) {
+	_, config, err := (&configStore{path: path, actions: all}).read()
+	if err != nil {
+		return nil, asUsage(err)
+	}
+	return config, nil
+}
+
 func checkBotToken(ctx context.Context, options Options) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
@@ -55,6 +60,13 @@ func checkBotToken(ctx context.Context, options Options) error {
 		return err
 	}
 	_, err = client.AuthTestContext(ctx)
+	var away *url.Error
+	switch {
+	case errors.As(err, &away):
+		return fmt.Errorf("Slack could not be reached: %w", away.Err)
+	case err != nil && isInvalidAuth(err):
+		return fmt.Errorf("Slack does not accept it (%w): take a valid one from the app's page, OAuth & Permissions", err)
+	}
 	return err
 }
 
@@ -62,7 +74,7 @@ func checkBotToken(ctx context.Context, options Options) error {
 func (c *clusters) check(ctx context.Context, config ClusterConfig) error {
 	restConfig, err := c.restConfig(config)
 	if err != nil {
-		return err
+		return &actions.Error{Message: err.Error(), Code: actions.ExitUnreachable, Err: err}
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
@@ -78,11 +90,7 @@ func (c *clusters) check(ctx context.Context, config ClusterConfig) error {
 
 // RBACOf is RBAC for the configuration file at path. Members of Slack user groups are asked of Slack.
 func RBACOf(ctx context.Context, path string, all []actions.Action, namespace, account string, secrets Secrets, slackAPI string) ([]byte, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	config, err := ParseConfig(data, all)
+	config, err := readConfig(path, all)
 	if err != nil {
 		return nil, err
 	}

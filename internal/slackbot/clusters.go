@@ -123,7 +123,10 @@ func (c *clusters) load(config ClusterConfig) (*rest.Config, error) {
 	rules.ExplicitPath = path
 	overrides := &clientcmd.ConfigOverrides{CurrentContext: config.Context}
 	loaded, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
-	if err != nil {
+	switch {
+	case clientcmd.IsEmptyConfig(err):
+		return nil, fmt.Errorf("cluster %q: there is no kubeconfig", config.Name)
+	case err != nil:
 		return nil, fmt.Errorf("cluster %q: %w", config.Name, err)
 	}
 	return loaded, nil

@@ -173,13 +173,22 @@ const (
 func ParseConfig(data []byte, all []actions.Action) (*Config, error) {
 	c := &Config{}
 	if err := yaml.UnmarshalStrict(data, c); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", ConfigKind, err)
+		return nil, fmt.Errorf("reading %s: %s", ConfigKind, decodingError(err))
 	}
 	c.setDefaults(all)
 	if err := c.validate(all); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// decodingError leaves out how the file is decoded: by way of JSON, which is no concern of its author.
+func decodingError(err error) string {
+	text := err.Error()
+	for _, how := range []string{"error unmarshaling JSON: ", "while decoding JSON: ", "json: ", "error converting YAML to JSON: "} {
+		text = strings.TrimPrefix(text, how)
+	}
+	return text
 }
 
 func (c *Config) setDefaults(all []actions.Action) {

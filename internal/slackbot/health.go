@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/kubectl-lab/kubectl-lab/pkg/actions"
 )
 
 const (
@@ -51,6 +53,16 @@ func (h *health) configured(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.config = err
+}
+
+// notListening says that an address could not be opened.
+func notListening(what, flag string, err error) error {
+	return &actions.Error{
+		Message: fmt.Sprintf("listening for %s: %s", what, err),
+		Hint:    "choose another address with " + flag,
+		Code:    actions.ExitFailed,
+		Err:     err,
+	}
 }
 
 // problems lists what keeps the bot from being ready.
@@ -130,7 +142,7 @@ func (b *Bot) serveHealth(ctx context.Context) error {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(b.metrics.registry, promhttp.HandlerOpts{}))
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", b.Health)
 	if err != nil {
-		return fmt.Errorf("listening for health checks: %w", err)
+		return notListening("health checks", "--health", err)
 	}
 	b.listening("", listener.Addr().String())
 	return serveUntil(ctx, &http.Server{Handler: mux, ReadHeaderTimeout: slackTimeout}, listener)

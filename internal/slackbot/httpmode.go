@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -33,7 +32,7 @@ type httpMode struct {
 func (b *Bot) serveHTTP(ctx, work context.Context) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", b.HTTP)
 	if err != nil {
-		return fmt.Errorf("listening for Slack: %w", err)
+		return notListening("Slack", "--http", err)
 	}
 	b.listening(listener.Addr().String(), "")
 	server := &http.Server{

@@ -74,22 +74,23 @@ func TestCheckConfig(t *testing.T) {
 		config, kubeconfig string
 		environment        []string
 		want               string
+		code               int
 	}{
-		"unknown field":  {string(good) + "\nsurprise: 1\n", s.kubeconfig, nil, "surprise"},
-		"no YAML":        {"{", s.kubeconfig, nil, "LabbotConfig"},
-		"wrong verb":     {strings.Replace(string(good), "- id: direct", "- id: direct\n  verbs: [gte]", 1), s.kubeconfig, nil, `did you mean "get"?`},
-		"system group":   {strings.ReplaceAll(string(good), "admins-", "system:"), s.kubeconfig, nil, "belongs to Kubernetes itself"},
-		"no kubeconfig":  {string(good), "/nowhere", nil, "cluster lab"},
-		"no bot token":   {string(good), s.kubeconfig, []string{envBotToken + "="}, "no bot token"},
-		"wrong token":    {string(good), s.kubeconfig, []string{envBotToken + "=xoxb-wrong"}, "bot token: invalid_auth"},
-		"no app token":   {string(good), s.kubeconfig, []string{envAppToken + "="}, "no app token"},
-		"swapped tokens": {string(good), s.kubeconfig, []string{envAppToken + "=xoxb-1"}, "begin with xapp-"},
-		"token twice":    {string(good), s.kubeconfig, []string{envBotToken + "_FILE=/dev/null"}, "choose one"},
-		"missing file":   {string(good), s.kubeconfig, []string{envBotToken + "=", envBotToken + "_FILE=/nowhere"}, "SLACK_BOT_TOKEN_FILE"},
+		"unknown field":  {string(good) + "\nsurprise: 1\n", s.kubeconfig, nil, "surprise", 2},
+		"no YAML":        {"{", s.kubeconfig, nil, "LabbotConfig", 2},
+		"wrong verb":     {strings.Replace(string(good), "- id: direct", "- id: direct\n  verbs: [gte]", 1), s.kubeconfig, nil, `did you mean "get"?`, 2},
+		"system group":   {strings.ReplaceAll(string(good), "admins-", "system:"), s.kubeconfig, nil, "belongs to Kubernetes itself", 2},
+		"no kubeconfig":  {string(good), "/nowhere", nil, "cluster lab", 3},
+		"no bot token":   {string(good), s.kubeconfig, []string{envBotToken + "="}, "no bot token", 2},
+		"wrong token":    {string(good), s.kubeconfig, []string{envBotToken + "=xoxb-wrong"}, "bot token: Slack does not accept it (invalid_auth)", 1},
+		"no app token":   {string(good), s.kubeconfig, []string{envAppToken + "="}, "no app token", 2},
+		"swapped tokens": {string(good), s.kubeconfig, []string{envAppToken + "=xoxb-1"}, "begin with xapp-", 2},
+		"token twice":    {string(good), s.kubeconfig, []string{envBotToken + "_FILE=/dev/null"}, "choose one", 2},
+		"missing file":   {string(good), s.kubeconfig, []string{envBotToken + "=", envBotToken + "_FILE=/nowhere"}, "SLACK_BOT_TOKEN_FILE", 2},
 	} {
 		code, output := checked(test.config, test.kubeconfig, test.environment...)
-		if code != 1 || !strings.Contains(output, test.want) {
-			t.Errorf("%s: exit code %d, want 1 and %q:\n%s", name, code, test.want, output)
+		if code != test.code || !strings.Contains(output, test.want) {
+			t.Errorf("%s: exit code %d, want %d and %q:\n%s", name, code, test.code, test.want, output)
 		}
 	}
 }

@@ -254,12 +254,7 @@ function made(line) {
 // The page as a whole.
 
 function show() {
-  // Back to typing. The focus is taken and given by hand: Chromium's own way back leaves a text field that
-// shows a cursor and takes no keys.
-$("modal").onclose = $("file").onclose = () => {
-  document.activeElement.blur();
-  $("text").focus();
-};
+  $("file").onclose = backToTyping;
 for (const name in places) $("tab-" + name).toggleAttribute("aria-current", tab === name);
   $("title").textContent = places[tab].title;
   $("topic").textContent = places[tab].topic;
@@ -302,14 +297,23 @@ function showUnread() {
 function showModal() {
   const dialog = $("modal");
   if (!state.modal) {
-    if (dialog.open) dialog.close();
+    if (!dialog.open) return;
+    dialog.close();
     dialog.replaceChildren();
+    backToTyping();
     return;
   }
   if (dialog.open && dialog.dataset.view === state.modal.id) return;
   dialog.dataset.view = state.modal.id;
   dialog.replaceChildren(modalForm(state.modal));
   if (!dialog.open) dialog.showModal();
+}
+
+// backToTyping follows a dialog. The focus is taken and given by hand: Chromium's own way back leaves a
+// text field that shows a cursor and takes no keys.
+function backToTyping() {
+  document.activeElement.blur();
+  $("text").focus();
 }
 
 function modalForm(modal) {
@@ -416,12 +420,7 @@ $("modal").oncancel = (e) => { // Escape
   e.preventDefault();
   act("close", {});
 };
-// Back to typing. The focus is taken and given by hand: Chromium's own way back leaves a text field that
-// shows a cursor and takes no keys.
-$("modal").onclose = $("file").onclose = () => {
-  document.activeElement.blur();
-  $("text").focus();
-};
+$("file").onclose = backToTyping;
 for (const name in places) $("tab-" + name).onclick = () => showTab(name);
 
 async function refresh() {
