@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 dir=$(mktemp -d)
 export KUBECONFIG=$dir/kubeconfig
 finish() {
-  bin/labcluster down --data-dir "$dir/cluster" --kubeconfig "$KUBECONFIG" >/dev/null
+  bin/labcluster down --data-dir "$dir/cluster" >/dev/null
   rm -rf "$dir"
 }
 trap finish EXIT
