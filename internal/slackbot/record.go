@@ -25,6 +25,7 @@ const (
 
 	labelState = recordPrefix + "state"
 
+	annotationCreator = recordPrefix + "recorded-by" // the replica, never changed
 	annotationPerson  = recordPrefix + "person"
 	annotationChannel = recordPrefix + "channel"
 	annotationLine    = recordPrefix + "command"
@@ -115,7 +116,7 @@ func (s *records) create(ctx context.Context, name string, e entry) (*record, er
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
 		Name:        name,
 		Labels:      map[string]string{actions.ManagedByLabel: managedByBot},
-		Annotations: map[string]string{},
+		Annotations: map[string]string{annotationCreator: s.holder},
 	}}
 	e.name, e.state = name, stateRunning
 	if err := s.write(lease, e); err != nil {
@@ -132,17 +133,19 @@ func (s *records) create(ctx context.Context, name string, e entry) (*record, er
 	return &record{store: s, lease: created}, nil
 }
 
-// own is the record of that name if it is this process's: an earlier attempt to create it succeeded
-// although its answer did not arrive.
+// own is the record of that name if this process created it and nothing came of it yet: an earlier
+// attempt to create it succeeded although its answer did not arrive. That this process holds it now is
+// not enough: it may have taken the record over, by a click or after the end of another replica.
 func (s *records) own(ctx context.Context, name string) (*record, error) {
 	lease, err := s.leases.Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("reading the record: %w", err)
 	}
-	if ptr.Deref(lease.Spec.HolderIdentity, "") != s.holder {
+	r := &record{store: s, lease: lease}
+	if e := r.entry(); lease.Annotations[annotationCreator] != s.holder || e.holder != s.holder || e.state != stateRunning {
 		return nil, errDuplicate
 	}
-	return &record{store: s, lease: lease}, nil
+	return r, nil
 }
 
 func (s *records) get(ctx context.Context, name string) (*record, error) {

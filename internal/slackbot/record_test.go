@@ -63,6 +63,9 @@ func TestARecordChangesHandsOnce(t *testing.T) {
 		return (&decision{record: r}).claim(s.ctx, nil)
 	}
 	must(t, claim(there))
+	if _, err := there.create(s.ctx, "lab-1", entry{}); !errors.Is(err, errDuplicate) {
+		t.Errorf("a replica that took a command over records it again: %v", err)
+	}
 	late := &decision{record: mine}
 	if err := late.claim(s.ctx, nil); !errors.Is(err, errLost) {
 		t.Errorf("a second claim: %v", err)
