@@ -187,12 +187,17 @@ func (c *terminal) command(t *testing.T, l line, more ...string) ([]request, out
 		args[i] = filepath.Join(c.folder, l.file)
 	}
 	var out, errOut bytes.Buffer
-	code := cli.Run(t.Context(), cli.Config{
+	ctx, cancel := context.WithTimeout(t.Context(), patient)
+	defer cancel()
+	code := cli.Run(ctx, cli.Config{
 		Streams: genericiooptions.IOStreams{In: &bytes.Buffer{}, Out: &out, ErrOut: &errOut},
 		Build:   actions.BuildInfo{Version: testVersion},
 		Actions: actions.All(),
 		Getenv:  func(string) string { return "" },
 	}, withFlags(args, append(more, "--kubeconfig="+c.kubeconfig, "--cache-dir="+filepath.Dir(c.kubeconfig))))
+	if ctx.Err() != nil {
+		t.Fatalf("%q does not end in the terminal; it says: %s%s", l.text, &out, &errOut)
+	}
 	return c.seen.take(), outcome{
 		ended: fmt.Sprint(int(code)),
 		said:  settle(strings.ReplaceAll(out.String()+errOut.String(), c.folder+"/", ""), terminalNamespace),
