@@ -216,12 +216,13 @@ func (s *Snapshot) readPaths() {
 func (s *Snapshot) readCluster() {
 	core := func() corev1client.CoreV1Interface { return s.source.Kubernetes.CoreV1() }
 	s.nodes = add(s, "nodes", toList("nodes"), func(ctx context.Context) ([]node, error) {
-		return collect(ctx, core().Nodes().List, func(page *corev1.NodeList, sofar []node) []node {
-			for i := range page.Items {
-				sofar = append(sofar, nodeOf(&page.Items[i]))
-			}
-			return sofar
+		// One at a time: with the names of its images, a node is the largest of all objects.
+		var found []node
+		_, err := bulk.Objects(ctx, s.list(corev1.SchemeGroupVersion.WithResource("nodes")), func(n *corev1.Node) error {
+			found = append(found, nodeOf(n))
+			return nil
 		})
+		return found, err
 	})
 	s.pods = add(s, "pods", toList("pods"), func(ctx context.Context) ([]pod, error) {
 		keep := newPodKeeper()

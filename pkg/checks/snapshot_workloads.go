@@ -18,12 +18,12 @@ import (
 
 func (s *Snapshot) readWorkloads() {
 	s.deployments = add(s, "deployments", toList("deployments.apps"), func(ctx context.Context) ([]workload, error) {
-		return collect(ctx, s.source.Kubernetes.AppsV1().Deployments("").List, func(page *appsv1.DeploymentList, sofar []workload) []workload {
-			for i := range page.Items {
-				sofar = append(sofar, deploymentOf(&page.Items[i]))
-			}
-			return sofar
+		var found []workload
+		_, err := bulk.Objects(ctx, s.list(appsv1.SchemeGroupVersion.WithResource("deployments")), func(d *appsv1.Deployment) error {
+			found = append(found, deploymentOf(d))
+			return nil
 		})
+		return found, err
 	})
 	s.daemonSets = add(s, "daemon sets", toList("daemonsets.apps"), func(ctx context.Context) ([]workload, error) {
 		return collect(ctx, s.source.Kubernetes.AppsV1().DaemonSets("").List, func(page *appsv1.DaemonSetList, sofar []workload) []workload {

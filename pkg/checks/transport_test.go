@@ -18,9 +18,11 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"regexp"
-	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
+	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
 )
@@ -37,31 +39,48 @@ func answering(path string, code int, body string) transport.WrapperFunc {
 			if r.URL.Path != path {
 				return next.RoundTrip(r)
 			}
+			data, kind, err := negotiated(r, []byte(body))
+			if err != nil {
+				return nil, err
+			}
 			return &http.Response{
-				StatusCode: code, Request: r, Header: http.Header{"Content-Type": {contentType(body)}}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-				Body: io.NopCloser(bytes.NewReader([]byte(body))), ContentLength: int64(len(body)),
+				StatusCode: code, Request: r, Header: http.Header{"Content-Type": {kind}}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+				Body: io.NopCloser(bytes.NewReader(data)), ContentLength: int64(len(data)),
 			}, nil
 		})
 	}
 }
 
-func contentType(body string) string {
-	if strings.HasPrefix(body, "{") {
-		return "application/json"
+const protobufType = "application/vnd.kubernetes.protobuf"
+
+// negotiated is an answer in the form that a request takes: JSON of Kubernetes' own kinds becomes
+// protobuf for those that take nothing else.
+func negotiated(r *http.Request, body []byte) (data []byte, kind string, err error) {
+	switch {
+	case !bytes.HasPrefix(body, []byte("{")):
+		return body, "text/plain", nil
+	case r.Header.Get("Accept") != protobufType:
+		return body, "application/json", nil
 	}
-	return "text/plain"
+	object, err := runtime.Decode(scheme.Codecs.UniversalDeserializer(), body)
+	if err != nil {
+		return nil, "", err
+	}
+	var buffer bytes.Buffer
+	err = protobuf.NewSerializer(scheme.Scheme, scheme.Scheme).Encode(object, &buffer)
+	return buffer.Bytes(), protobufType, err
 }
 
-// rewriting replaces what matches a pattern in the answers to requests for a path, which are JSON then.
+// rewriting replaces what matches a pattern in the JSON of the answers to requests for a path.
 func rewriting(path, pattern, replacement string) transport.WrapperFunc {
 	return func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(r *http.Request) (*http.Response, error) {
 			if r.URL.Path != path {
 				return next.RoundTrip(r)
 			}
-			r = r.Clone(r.Context())
-			r.Header.Set("Accept", "application/json")
-			response, err := next.RoundTrip(r)
+			asJSON := r.Clone(r.Context())
+			asJSON.Header.Set("Accept", "application/json")
+			response, err := next.RoundTrip(asJSON)
 			if err != nil {
 				return nil, err
 			}
@@ -70,7 +89,11 @@ func rewriting(path, pattern, replacement string) transport.WrapperFunc {
 			if err != nil {
 				return nil, err
 			}
-			body = regexp.MustCompile(pattern).ReplaceAll(body, []byte(replacement))
+			body, kind, err := negotiated(r, regexp.MustCompile(pattern).ReplaceAll(body, []byte(replacement)))
+			if err != nil {
+				return nil, err
+			}
+			response.Header.Set("Content-Type", kind)
 			response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 			return response, nil
 		})
