@@ -34,6 +34,8 @@ const (
 	testVersion      = "v0.0.0-test"
 	recordsNamespace = "labbot"
 	adminGroup       = "corpus-admins"
+	// connections are what the bot opens; the fake Slack waits for that many, no less and no more.
+	connections = 2
 	// patient bounds the wait for one command.
 	patient = time.Minute
 )
@@ -105,7 +107,9 @@ func startBot(t *testing.T, admin kubernetes.Interface, seen *recorder, kubeconf
 		cancel()
 		<-ended
 	})
-	check(t, s.WaitSockets(t.Context(), 1))
+	waiting, stop := context.WithTimeout(t.Context(), patient)
+	defer stop()
+	check(t, s.WaitSockets(waiting, connections))
 	return c
 }
 
