@@ -8,7 +8,11 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/kubectl-lab/kubectl-lab/internal/fakeslack"
+	"github.com/kubectl-lab/kubectl-lab/internal/testcluster"
 	"github.com/kubectl-lab/kubectl-lab/pkg/actions"
 	"github.com/kubectl-lab/kubectl-lab/pkg/document"
 )
@@ -156,6 +160,49 @@ func TestTheAPIServerGoesAndComesBack(t *testing.T) {
 	g.refuse.Store(false)
 	s.eventually("readiness again", func() bool { code, _ := ready(); return code == http.StatusOK })
 	s.slash(s.bob, "version --client=false", "Server Version")
+}
+
+// The same with a process that ends and starts anew, on a cluster of its own.
+func TestTheAPIServerIsStoppedAndStarted(t *testing.T) {
+	t.Parallel()
+	s := newStageOn(t, testcluster.New(t, testcluster.Options{}), fakeslack.Options{}, nil)
+	bot := s.start(nil)
+	s.slash(s.bob, "version", "Server Version")
+	const component = "kube-apiserver"
+	must(t, s.cluster.StopComponent(s.ctx, component))
+	s.slash(s.bob, "version", "nothing was done: the command could not be recorded")
+	must(t, s.cluster.StartComponent(s.ctx, component))
+	s.eventually("readiness", func() bool { code, _ := s.status(bot, "/readyz"); return code == http.StatusOK })
+	s.slash(s.bob, "version --client=false", "Server Version")
+	if lines := s.waitAudit(3); len(lines) != 3 || lines[1]["outcome"] != "unreachable" {
+		t.Errorf("audit lines %v", lines)
+	}
+}
+
+// A replica that dies after it wrote leaves the object, once, and a survivor that tells.
+func TestKilledInTheMiddleOfAWrite(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, fakeslack.Options{}, nil)
+	doomed := s.startProcess()
+	line := "create pod stuck --image nginx:1.15 --node-selector nobody=has --wait --timeout 5m"
+	s.click(s.alice, s.slash(s.alice, line, "Confirm: /lab create pod stuck"), "Confirm")
+	created := func() (*corev1.Pod, error) {
+		return s.admin.CoreV1().Pods(s.namespace).Get(s.ctx, "stuck", metav1.GetOptions{})
+	}
+	s.eventually("the pod", func() bool { _, err := created(); return err == nil })
+	before, err := created()
+	must(t, err)
+	s.start(nil)
+	must(t, doomed.Process.Kill())
+	s.waitShown("interrupted: the labbot that ran")
+	if audit := s.waitAudit(1)[0]; audit["outcome"] != "interrupted" || audit["verb"] != "create pod" {
+		t.Errorf("audit line %v", audit)
+	}
+	after, err := created()
+	must(t, err)
+	if after.UID != before.UID {
+		t.Error("the pod was made twice")
+	}
 }
 
 // A command that is recorded late is announced, and done all the same.

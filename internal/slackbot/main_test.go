@@ -29,12 +29,8 @@ import (
 	"github.com/kubectl-lab/kubectl-lab/pkg/actions"
 )
 
-// shared is the one cluster of this package's tests, started by the first that needs it.
-var shared struct {
-	sync.Mutex
-	cluster *testcluster.Cluster
-	err     error
-}
+// shared is the one cluster of this package's tests.
+var shared testcluster.Shared
 
 func TestMain(m *testing.M) {
 	if encoded := os.Getenv(envProcess); encoded != "" {
@@ -46,33 +42,20 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
-	code := m.Run()
-	if shared.cluster != nil {
-		if err := shared.cluster.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = max(code, 1)
-		}
-	}
+	code := shared.Run(m)
 	if program.path != "" {
 		_ = os.RemoveAll(filepath.Dir(program.path))
 	}
 	os.Exit(code)
 }
 
+// sharedCluster is the package's own cluster, or the real one that the end-to-end test has made.
 func sharedCluster(t testing.TB) *testcluster.Cluster {
 	t.Helper()
-	shared.Lock()
-	defer shared.Unlock()
 	if path := os.Getenv(realKubeconfig); path != "" {
 		return &testcluster.Cluster{Kubeconfig: path}
 	}
-	if shared.cluster == nil && shared.err == nil {
-		shared.cluster, shared.err = testcluster.Start(context.Background(), testcluster.Options{})
-	}
-	if shared.err != nil {
-		t.Fatal(shared.err)
-	}
-	return shared.cluster
+	return shared.Cluster(t)
 }
 
 // patient bounds every wait of a test. Nothing waits that long unless it is broken.
@@ -81,16 +64,17 @@ const patient = 60 * time.Second
 // stage is a Slack and a cluster with people in them, and bots that serve both.
 type stage struct {
 	*fakeslack.Server
-	t      *testing.T
-	ctx    context.Context
-	admin  kubernetes.Interface // the cluster's administrator
-	room   *fakeslack.Channel
-	side   *fakeslack.Channel // not in the configuration
-	alice  *fakeslack.User    // an administrator of the cluster
-	bob    *fakeslack.User    // may look only
-	carol  *fakeslack.User    // nobody
-	dave   *fakeslack.User    // nobody, unless a test says otherwise
-	suffix string             // tells this stage's objects in the cluster from others'
+	t       *testing.T
+	ctx     context.Context
+	cluster *testcluster.Cluster
+	admin   kubernetes.Interface // the cluster's administrator
+	room    *fakeslack.Channel
+	side    *fakeslack.Channel // not in the configuration
+	alice   *fakeslack.User    // an administrator of the cluster
+	bob     *fakeslack.User    // may look only
+	carol   *fakeslack.User    // nobody
+	dave    *fakeslack.User    // nobody, unless a test says otherwise
+	suffix  string             // tells this stage's objects in the cluster from others'
 
 	namespace  string // for people
 	records    string // for the bot
@@ -121,12 +105,17 @@ func (b *buffer) String() string {
 // newStage sets everything up but the bot. edit may change the configuration.
 func newStage(t *testing.T, slackOptions fakeslack.Options, edit func(*stage)) *stage {
 	t.Helper()
-	cluster := sharedCluster(t)
+	return newStageOn(t, sharedCluster(t), slackOptions, edit)
+}
+
+// newStageOn is newStage on a cluster that a test has for itself.
+func newStageOn(t *testing.T, cluster *testcluster.Cluster, slackOptions fakeslack.Options, edit func(*stage)) *stage {
+	t.Helper()
 	restConfig, err := cluster.RESTConfig()
 	must(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	t.Cleanup(cancel)
-	s := &stage{t: t, ctx: ctx, suffix: strings.ToLower(randomID()[:8]), audit: &buffer{}, log: &buffer{}}
+	s := &stage{t: t, ctx: ctx, cluster: cluster, suffix: strings.ToLower(randomID()[:8]), audit: &buffer{}, log: &buffer{}}
 	s.admin = kubernetes.NewForConfigOrDie(restConfig)
 	s.namespace, s.records = "lab-"+s.suffix, "labbot-"+s.suffix
 	for _, name := range []string{s.namespace, s.records} {
@@ -267,7 +256,7 @@ func (s *stage) botKubeconfig() string {
 	s.t.Helper()
 	token, err := s.admin.CoreV1().ServiceAccounts(s.records).CreateToken(s.ctx, "labbot", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 	must(s.t, err)
-	config, err := clientcmd.LoadFromFile(sharedCluster(s.t).Kubeconfig)
+	config, err := clientcmd.LoadFromFile(s.cluster.Kubeconfig)
 	must(s.t, err)
 	for name := range config.AuthInfos {
 		config.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
