@@ -38,6 +38,7 @@ func TestManual(t *testing.T) {
 		t.Run("exercise "+e.Name, func(t *testing.T) { lab.exercise(t, e.Name) })
 	}
 	t.Run("from Slack", lab.fromSlack)
+	t.Run("more control planes", lab.moreControlPlanes)
 }
 
 // fromSlack runs some of them again through the bot, whose package has the fake Slack's stage.
