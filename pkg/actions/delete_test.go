@@ -238,11 +238,13 @@ func TestDeleteForbidden(t *testing.T) {
 	}
 }
 
-// TestDeleteOnlyWhatWasSeen checks that an object which took the name meanwhile survives.
+// TestDeleteOnlyWhatWasSeen checks that an object which took the name meanwhile survives. No node takes
+// these pods: a simulated one that is done with the first deletes by name, and so the second.
 func TestDeleteOnlyWhatWasSeen(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	l.must(t, "create pod a --image "+nginx)
+	const create = "create pod a --node-selector nobody=has --image " + nginx
+	l.must(t, create)
 	options, err := parse("delete pod a --wait=false")
 	if err != nil {
 		t.Fatal(err)
@@ -255,7 +257,7 @@ func TestDeleteOnlyWhatWasSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.must(t, "delete pod a --grace-period=0")
-	l.must(t, "create pod a --image "+nginx)
+	l.must(t, create)
 	run.delete(t.Context())
 	wantError(t, run.objects[0].change.Err, ExitFailed, "pod/a has been replaced by another object of this name meanwhile\n→ look at it, then run the command again")
 	if !l.hasPod(t, "a") {

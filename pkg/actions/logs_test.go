@@ -90,8 +90,12 @@ func TestLogsFollow(t *testing.T) {
 	l.must(t, "create pod p --wait --image "+nginx)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
+	var said strings.Builder // a line may come in a piece of its own
 	l.events.tell = func(e Event) {
-		if _, ok := e.(Output); ok {
+		if output, ok := e.(Output); ok {
+			said.WriteString(output.Text)
+		}
+		if strings.Contains(said.String(), "image "+nginx) {
 			cancel()
 		}
 	}

@@ -121,6 +121,8 @@ func TestAddons(t *testing.T) {
 			return a.whole || r.Status == checks.StatusFailed && r.Severity == checks.Error && strings.HasPrefix(r.Message, "incomplete: ") && len(r.Objects) == len(a.objects)
 		})
 	})
+	// Other tests want a healthy cluster, and pods take a moment to go.
+	l.awaitAddons("each is gone", func(_ addonObject, r checks.Result) bool { return r.Absent })
 }
 
 // named reports whether a message names every object of the add-on that has a name of its own there.

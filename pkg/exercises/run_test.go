@@ -33,6 +33,7 @@ func newRunner(t *testing.T, set *exercises.Set) *exercises.Runner {
 	if err != nil {
 		t.Fatal(err)
 	}
+	config.QPS = -1 // as the front ends': waiting for one's turn would hide what was found
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		t.Fatal(err)
