@@ -25,15 +25,7 @@ func TestSlackAsksToSlowDown(t *testing.T) {
 	for _, target := range []string{fakeslack.ResponseURLTarget, "chat.postMessage", "chat.update"} {
 		s.Inject(target, fakeslack.Fault{Status: http.StatusTooManyRequests, RetryAfter: time.Second, Times: 2})
 	}
-	var all []*fakeslack.Interaction
-	for range 3 {
-		in, err := s.bob.Slash(s.room, "/lab", "version")
-		must(t, err)
-		all = append(all, in)
-		in, err = s.bob.Mention(s.room, "version")
-		must(t, err)
-		all = append(all, in)
-	}
+	all := s.askInEachWay(3)
 	for _, in := range all {
 		s.answer(in, "Server Version")
 		if n := len(in.Messages()); n != 1 {

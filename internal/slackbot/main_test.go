@@ -355,6 +355,20 @@ func (s *stage) slash(u *fakeslack.User, line, text string) fakeslack.Message {
 	return s.answer(in, text)
 }
 
+// askInEachWay has bob ask for the version so many times, each time by a slash command and a mention.
+func (s *stage) askInEachWay(times int) []*fakeslack.Interaction {
+	s.t.Helper()
+	var all []*fakeslack.Interaction
+	for range times {
+		slash, err := s.bob.Slash(s.room, "/lab", "version")
+		must(s.t, err)
+		mention, err := s.bob.Mention(s.room, "version")
+		must(s.t, err)
+		all = append(all, slash, mention)
+	}
+	return all
+}
+
 func (s *stage) answer(in *fakeslack.Interaction, text string) fakeslack.Message {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.ctx, patient)

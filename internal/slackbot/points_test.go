@@ -468,15 +468,7 @@ func TestPoint06RedeliveryHasOneEffect(t *testing.T) {
 	s := newStage(t, fakeslack.Options{RetryCommands: true, Retries: []time.Duration{0}}, nil)
 	s.start(nil)
 	s.start(nil) // a second replica
-	var all []*fakeslack.Interaction
-	for range 5 {
-		in, err := s.bob.Slash(s.room, "/lab", "version")
-		must(t, err)
-		all = append(all, in)
-		in, err = s.bob.Mention(s.room, "version")
-		must(t, err)
-		all = append(all, in)
-	}
+	all := s.askInEachWay(5)
 	for _, in := range all {
 		must(t, in.WaitAck(s.ctx))
 		for _, socket := range s.Sockets() {

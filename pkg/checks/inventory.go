@@ -527,13 +527,14 @@ func known(settings ...inventory.Setting) []string {
 // compareAddons calls it a difference if an add-on is declared and not whole, or switched off
 // explicitly and there. What is there without being declared somebody else may have installed.
 func compareAddons(c *comparer) {
-	for _, addon := range components.Addons() {
+	addons := components.Addons()
+	for _, addon := range addons {
 		if state, declared := c.declared.Addon(addon.ID); declared {
 			c.addon(state, c.snapshot.assemble(placed(addon.Parts, state)).state())
 		}
 	}
 	for _, state := range c.declared.Addons {
-		known := slices.ContainsFunc(components.Addons(), func(a components.Addon) bool { return a.ID == state.ID })
+		known := slices.ContainsFunc(addons, func(a components.Addon) bool { return a.ID == state.ID })
 		if !known && state.Enabled.State == inventory.Declared && state.Enabled.True() {
 			c.add(state.Enabled.Variable, state.Enabled, "", Unknown, state.Title+" is a program on the nodes: the cluster does not show it")
 		}

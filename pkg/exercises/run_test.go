@@ -3,6 +3,7 @@ package exercises_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -122,25 +123,28 @@ func TestCleanKeepsOthers(t *testing.T) {
 	}
 }
 
+// loadSteps is an exercise of these steps, as the only one of its set.
+func loadSteps(t *testing.T, name, steps string) *exercises.Set {
+	t.Helper()
+	text := fmt.Sprintf("apiVersion: kubectl-lab.github.io/v1alpha1\nkind: Exercise\nname: %s\nnumber: 1\nsteps:%s", name, steps)
+	set, err := exercises.Load(fstest.MapFS{"01-" + name + "/exercise.yaml": {Data: []byte(text)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
 // TestFailure shows that an expectation which does not hold fails, says what was found, and ends the
 // exercise.
 func TestFailure(t *testing.T) {
-	set, err := exercises.Load(fstest.MapFS{"01-broken/exercise.yaml": {Data: []byte(`
-apiVersion: kubectl-lab.github.io/v1alpha1
-kind: Exercise
-name: broken
-number: 1
-steps:
+	set := loadSteps(t, "broken", `
 - expect: a pod that nobody made runs
   timeout: 1s
   hint: make it first
   fields: [{kind: pod, name: nobody, path: .status.phase, equals: Running}]
 - expect: this is not tried
   fields: [{kind: pod, count: "0"}]
-`)}})
-	if err != nil {
-		t.Fatal(err)
-	}
+`)
 	report := runExercise(t, newRunner(t, set), "broken")
 	first, second := report.Outcomes[0], report.Outcomes[1]
 	if report.Passed() || first.Status != exercises.Failed || !strings.Contains(first.Message, "pod/nobody: there is none") || first.Hint == "" {
@@ -164,19 +168,11 @@ func TestInterrupted(t *testing.T) {
 
 // TestInterruptedWait says how long it waited, not how long it would have.
 func TestInterruptedWait(t *testing.T) {
-	set, err := exercises.Load(fstest.MapFS{"01-slow/exercise.yaml": {Data: []byte(`
-apiVersion: kubectl-lab.github.io/v1alpha1
-kind: Exercise
-name: slow
-number: 1
-steps:
+	set := loadSteps(t, "slow", `
 - expect: a pod that nobody made runs
   timeout: 10m
   fields: [{kind: pod, name: nobody, path: .status.phase, equals: Running}]
-`)}})
-	if err != nil {
-		t.Fatal(err)
-	}
+`)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	r := newRunner(t, set)
