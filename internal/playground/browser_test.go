@@ -13,7 +13,9 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // patience bounds every step in the browser.
@@ -163,7 +165,14 @@ func (p *tab) holds(selector, expression, want string) {
 // say types a line and sends it.
 func (p *tab) say(text string) {
 	p.t.Helper()
-	p.do(text, chromedp.SendKeys("#text", text+"\n"))
+	p.do(text, chromedp.SendKeys("#text", text), chromedp.KeyEvent(kb.Enter, asKeyboard))
+}
+
+// asKeyboard makes a key's event what a keyboard's is: one that enters no character once the page took it.
+func asKeyboard(event *input.DispatchKeyEventParams) {
+	if event.Type == kb.KeyDown {
+		event.Type = kb.KeyRawDown
+	}
 }
 
 // press clicks an element.

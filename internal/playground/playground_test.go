@@ -50,6 +50,7 @@ func (p *tab) read() {
 	p.shown("#messages", "Try one of these:")
 	p.picture("empty")
 	p.say("/lab version")
+	p.holds("#text", "e.value", "")
 	p.shown("#messages", "You typed /lab version")
 	p.shown(".message.only .mark", "Only visible to you")
 	p.shown(".message.only", "Server Version: v1.")
@@ -123,6 +124,8 @@ func (p *tab) attach() {
 	p.shown("#attached", "pod.yaml")
 	p.say("/lab create -f pod.yaml")
 	p.shown("#problem", "Slack sends no files with slash commands")
+	p.holds("#text", "e.value", "/lab create -f pod.yaml") // refused, not lost
+	p.shown("#attached", "pod.yaml")
 	p.evaluate("#text", "e.value = ''")
 	p.say("@labbot create -f pod.yaml")
 	p.shown(".message.reply", "pod/attached to be created")

@@ -254,8 +254,7 @@ function made(line) {
 // The page as a whole.
 
 function show() {
-  $("file").onclose = backToTyping;
-for (const name in places) $("tab-" + name).toggleAttribute("aria-current", tab === name);
+  for (const name in places) $("tab-" + name).toggleAttribute("aria-current", tab === name);
   $("title").textContent = places[tab].title;
   $("topic").textContent = places[tab].topic;
   $("text").placeholder = places[tab].hint || "";
@@ -359,18 +358,27 @@ function showTab(name) {
 
 // Typing.
 
+// send empties the field at once, so that nothing typed meanwhile is lost, and gives back what was refused.
 async function send(text) {
   const files = attached;
   const at = { user: $("user").value, tab, ts: Date.now() / 1000, text };
-  if (!(await act("say", { text, direct: tab === "direct", files }))) return;
-  if (/^\/lab(\s|$)/.test(text)) echoes.push(at);
   if (history[history.length - 1] !== text) history.push(text);
-  recalled = history.length;
-  attached = [];
-  $("text").value = "";
-  showAttached();
+  compose("", []);
+  if (!(await act("say", { text, direct: tab === "direct", files }))) {
+    compose($("text").value || text, [...files, ...attached]);
+    return;
+  }
+  if (/^\/lab(\s|$)/.test(text)) echoes.push(at);
   show();
   $("messages").scrollTop = $("messages").scrollHeight;
+}
+
+// compose sets the next message, and ends any walk through the sent ones.
+function compose(text, files) {
+  recalled = history.length;
+  $("text").value = text;
+  attached = files;
+  showAttached();
 }
 
 function showAttached() {
