@@ -13,6 +13,9 @@ GOBUILD := CGO_ENABLED=0 go build -trimpath
 TESTFLAGS ?= -timeout=20m -p=2
 FUZZTIME  ?= 5s
 
+# Tests that measure time: they run alone, and without the race detector too.
+TIMED = TestPoint05AcknowledgedWhileTheAPIServerHangs
+
 # The packages of the local cluster that don't import Kubernetes itself, which linters would read for
 # many minutes. The others are built with the same flags as the binary, or all of it compiles twice.
 LABCLUSTER_LIGHT = $$(go list -f '{{.Dir}}' ./internal/... ./test/... | grep -v '/internal/components$$')
@@ -63,6 +66,7 @@ lint: bin/golangci-lint ## Lint every module, and check that generated files are
 .PHONY: unit
 unit: labcluster bin/kubectl ## Unit tests and tests on a real API server, with the race detector
 	go test -race $(TESTFLAGS) ./...
+	go test -run=$(TIMED) -count=1 ./internal/slackbot
 	cd cmd/labcluster && CGO_ENABLED=0 go test -trimpath $(TESTFLAGS) ./...
 
 .PHONY: e2e

@@ -320,7 +320,8 @@ func (g *gate) pipe(ctx context.Context, conn net.Conn, target string) {
 	}
 }
 
-// This test measures time, so nothing else runs beside it.
+// This test measures time, so nothing else runs beside it; "make unit" runs it once more without the race
+// detector.
 func TestPoint05AcknowledgedWhileTheAPIServerHangs(t *testing.T) {
 	const commands = 100
 	s := newStage(t, fakeslack.Options{}, func(s *stage) {
@@ -343,8 +344,10 @@ func TestPoint05AcknowledgedWhileTheAPIServerHangs(t *testing.T) {
 		times = append(times, delivery.Acked.Sub(delivery.At))
 	}
 	slices.Sort(times)
-	if p99 := times[commands*99/100]; p99 >= time.Second {
-		t.Errorf("p99 of the acknowledgements is %s", p99)
+	p99 := times[commands*99/100]
+	t.Logf("p50 of the acknowledgements is %s, p99 %s", times[commands/2], p99)
+	if p99 >= ackLimit {
+		t.Errorf("p99 of the acknowledgements is %s, not below %s", p99, ackLimit)
 	}
 	g.reopen()
 	for _, in := range all {
