@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds what `labcluster up --real` runs into bin/real: kubelet, kubeadm, kubectl and kube-proxy (the
 # versions in cmd/labcluster/go.mod), containerd, runc, CoreDNS and the add-ons (hack/real/*/go.mod),
-# and the images. The first time takes about 10 minutes on 2 cores, besides bin/labcluster; a second
+# and the images. The first time takes about 15 minutes on 2 cores, besides bin/labcluster; a second
 # run takes a moment. Needs hack/install-real-deps.sh.
 #
 # Usage: hack/build-real.sh
@@ -29,6 +29,7 @@ main() {
     metrics-server=sigs.k8s.io/metrics-server/cmd/metrics-server
   programs local-path-provisioner "-X main.VERSION=$(pinned local-path-provisioner github.com/rancher/local-path-provisioner)" \
     local-path-provisioner=github.com/rancher/local-path-provisioner
+  traefik
   own_programs
   images
   echo "bin/real is up to date ($((SECONDS / 60)):$(printf %02d $((SECONDS % 60))) min)." >&2
@@ -67,6 +68,22 @@ kubernetes_programs() {
     package=k8s.io/kubernetes/cmd/$name
     fresh "$out/$name" "$kubernetes/go.mod" || build "$kubernetes" "$flags" "$name" "$package"
   done
+}
+
+# traefik is built from a vendor folder that is made for it, with hack/real/traefik/overlay in place of what
+# is not published; the comments there say what. -e: the modules that are left out are missing.
+traefik() {
+  local dir=$root/hack/real/traefik source=$out/source/traefik
+  if fresh "$out/traefik" "$(find "$dir" -type f -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2-)"; then
+    return
+  fi
+  rm -rf "$source"
+  mkdir -p "$source"
+  cp -r "$dir/." "$source"
+  (cd "$source" && go mod vendor -e && cp -r overlay/. vendor && rm -r overlay)
+  build "$source" "-X github.com/traefik/traefik/v3/pkg/version.Version=$(pinned traefik github.com/traefik/traefik/v3)" \
+    traefik github.com/traefik/traefik/v3/cmd/traefik
+  rm -r "$out/source"
 }
 
 own_programs() {

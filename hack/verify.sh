@@ -10,9 +10,10 @@ complain() {
   fail=1
 }
 
+# hack/real/traefik leaves out modules that tidying would ask for.
 while read -r mod; do
   (cd "$(dirname "$mod")" && go mod tidy -diff >/dev/null) || complain "$mod is not tidy: run go mod tidy there"
-done < <(git ls-files '*go.mod' | grep -v '^tools/')
+done < <(git ls-files '*go.mod' | grep -v -e '^tools/' -e '^hack/real/traefik/go.mod$')
 
 go run ./hack/clidocs - | diff -u docs/reference.md - >&2 || complain "docs/reference.md is old: run make generate"
 

@@ -63,7 +63,7 @@ If it fails or is interrupted, everything is as it was before.`,
 	cmd.Flags().BoolVar(&flags.wait, "wait", true, "wait until the nodes are Ready")
 	cmd.Flags().DurationVar(&flags.timeout, "timeout", 15*time.Minute, "give up after this time")
 	cmd.Flags().BoolVar(&flags.auditLog, "audit-log", false, "write who did what (no contents) to audit.log in the data folder")
-	cmd.Flags().BoolVar(&flags.addons, "addons", true, "put what an installed cluster has into kube-system: CoreDNS, kube-proxy, kubeadm-config (simulated); with --real metrics-server and local-path-provisioner")
+	cmd.Flags().BoolVar(&flags.addons, "addons", true, "put what an installed cluster has into kube-system: CoreDNS, kube-proxy, kubeadm-config (simulated); with --real metrics-server, local-path-provisioner and Traefik")
 	cmd.Flags().IntVar(&flags.ownerPID, "owner-pid", 0, "remove the cluster when the process with this pid ends (for tests)")
 	return cmd
 }

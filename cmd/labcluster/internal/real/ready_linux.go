@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,9 +92,11 @@ func poll(ctx context.Context, ask func(context.Context) (missing string, err er
 
 // addons puts the add-ons in.
 func (b *builder) addons(ctx context.Context) error {
-	step := b.progress.Begin("add-ons: metrics-server, local-path-provisioner")
-	values := map[string]string{"MetricsServer": versions.MetricsServer, "LocalPath": versions.LocalPath}
-	for _, manifest := range []string{metricsServerTemplate, localPathTemplate} {
+	step := b.progress.Begin("add-ons: metrics-server, local-path-provisioner, Traefik")
+	values := map[string]string{
+		"MetricsServer": versions.MetricsServer, "LocalPath": versions.LocalPath, "Traefik": versions.Traefik,
+	}
+	for _, manifest := range []string{metricsServerTemplate, localPathTemplate, traefikTemplate} {
 		text, err := fill(manifest, values)
 		if err != nil {
 			return err
@@ -211,5 +214,5 @@ func notReadyWorkloads(ctx context.Context, client kubernetes.Interface) (string
 
 // system tells namespaces that this program fills.
 func system(namespace string) bool {
-	return namespace == metav1.NamespaceSystem || namespace == "local-path-storage"
+	return slices.Contains([]string{metav1.NamespaceSystem, "local-path-storage", "traefik"}, namespace)
 }

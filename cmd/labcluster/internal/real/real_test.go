@@ -63,10 +63,11 @@ func TestTemplates(t *testing.T) {
 		"Token": "abcdef.0123456789abcdef", "Name": "k8s01", "IP": "192.168.0.104", "Alone": true, "ControlPlane": true,
 		"Cluster": "lab-real", "Version": "v1.37.2", "Endpoint": "192.168.0.1:6443", "APIPort": "6443",
 		"ServiceCIDR": "10.233.0.0/18", "PodCIDR": "10.233.64.0/18", "DNSDomain": "cluster.local",
-		"Discovery": discoveryFileForTest, "MetricsServer": "v0.9.0", "LocalPath": "v0.0.30",
+		"Discovery": discoveryFileForTest, "MetricsServer": "v0.9.0", "LocalPath": "v0.0.30", "Traefik": "v3.7.13",
 	}
 	for name, text := range map[string]string{
 		"init": initTemplate, "join": joinTemplate, "local-path": localPathTemplate, "metrics-server": metricsServerTemplate,
+		"traefik": traefikTemplate,
 	} {
 		filled, err := fill(text, values)
 		if err != nil {

@@ -23,6 +23,9 @@ var localPathTemplate string
 //go:embed manifests/metrics-server.yaml
 var metricsServerTemplate string
 
+//go:embed manifests/traefik.yaml
+var traefikTemplate string
+
 func fill(text string, values any) (string, error) {
 	parsed, err := template.New("").Option("missingkey=error").Parse(text)
 	if err != nil {

@@ -49,6 +49,7 @@ func (s sources) images() ([]image.Image, error) {
 		s.single("pause", "pause", versions.Pause),
 		s.single("metrics-server", "metrics-server", versions.MetricsServer),
 		s.single("local-path-provisioner", "local-path-provisioner", versions.LocalPath),
+		s.single("traefik", "traefik", versions.Traefik),
 		{
 			Names:  []string{repository + "kube-proxy:" + versions.Kubernetes},
 			Layers: []*image.Layer{proxy},

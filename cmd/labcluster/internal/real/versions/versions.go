@@ -18,4 +18,5 @@ const (
 	Runc          = "v1.5.2"
 	MetricsServer = "v0.9.0"
 	LocalPath     = "v0.0.30"
+	Traefik       = "v3.7.13"
 )

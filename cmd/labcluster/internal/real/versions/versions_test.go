@@ -34,6 +34,7 @@ func TestModules(t *testing.T) {
 		"coredns":                {"github.com/coredns/coredns", versions.CoreDNS},
 		"metrics-server":         {"sigs.k8s.io/metrics-server", versions.MetricsServer},
 		"local-path-provisioner": {"github.com/rancher/local-path-provisioner", versions.LocalPath},
+		"traefik":                {"github.com/traefik/traefik/v3", versions.Traefik},
 	} {
 		if got := required(t, filepath.Join("../../../../../hack/real", dir, "go.mod"), module.path); got != module.version {
 			t.Errorf("hack/real/%s requires %s, and versions says %s", dir, got, module.version)
