@@ -31,6 +31,9 @@ func (r *run) deeds(step Step) []deed {
 	for _, line := range step.Lab {
 		deeds = append(deeds, func(ctx context.Context) error { return r.lab(ctx, line) })
 	}
+	if step.Certificate != nil {
+		deeds = append(deeds, func(ctx context.Context) error { return r.certify(ctx, *step.Certificate) })
+	}
 	for _, file := range step.Apply {
 		deeds = append(deeds, func(ctx context.Context) error { return r.apply(ctx, file) })
 	}

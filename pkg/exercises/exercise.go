@@ -74,6 +74,8 @@ type Step struct {
 
 	// Lab are command lines of this program, without "kubectl lab".
 	Lab []string `json:"lab,omitempty"`
+	// Certificate makes a certificate for a host.
+	Certificate *Certificate `json:"certificate,omitempty"`
 	// Apply are files of the exercise's folder.
 	Apply []string `json:"apply,omitempty"`
 	// Patch changes objects by a strategic merge patch.
@@ -92,6 +94,7 @@ type Step struct {
 	Exec    []Exec   `json:"exec,omitempty"`
 	Logs    []Logs   `json:"logs,omitempty"`
 	HTTP    []HTTP   `json:"http,omitempty"`
+	HTTPS   []HTTPS  `json:"https,omitempty"`
 	Traffic *Traffic `json:"traffic,omitempty"`
 	Denied  *Denied  `json:"denied,omitempty"`
 	Token   *Token   `json:"token,omitempty"`
@@ -171,6 +174,28 @@ type HTTP struct {
 	Ref      `json:",inline"`
 	Port     int    `json:"port"`
 	Contains string `json:"contains"`
+}
+
+// Certificate is a certificate of an authority made for it alone, and its key, in a Secret of type
+// kubernetes.io/tls (https://kubernetes.io/docs/concepts/configuration/secret/#tls-secrets).
+type Certificate struct {
+	Secret string `json:"secret"`
+	// Host is the DNS name that it is for.
+	Host string `json:"host"`
+}
+
+// HTTPS asks from a pod, and accepts only the certificate of a Secret.
+type HTTPS struct {
+	Ref `json:",inline"`
+	// Address is IP:PORT.
+	Address string `json:"address"`
+	// Host is what is asked for, by SNI and by the Host header.
+	Host     string `json:"host"`
+	Path     string `json:"path"`
+	Secret   string `json:"secret"`
+	Contains string `json:"contains,omitempty"`
+	// Refused expects that another certificate is shown than the Secret's.
+	Refused bool `json:"refused,omitempty"`
 }
 
 // Traffic sends requests through a service.

@@ -40,6 +40,9 @@ func (r *run) expectations(step Step) []expectation {
 	for _, h := range step.HTTP {
 		all = append(all, func(ctx context.Context) (string, error) { return r.http(ctx, h) })
 	}
+	for _, h := range step.HTTPS {
+		all = append(all, func(ctx context.Context) (string, error) { return r.https(ctx, h) })
+	}
 	for _, l := range step.Logs {
 		all = append(all, func(ctx context.Context) (string, error) { return r.logs(ctx, l) })
 	}

@@ -94,7 +94,7 @@ func (s Step) check(files fs.FS, folder string) error {
 }
 
 func (s Step) verifies() bool {
-	return len(s.Fields)+len(s.Gone)+len(s.Exec)+len(s.Logs)+len(s.HTTP) > 0 ||
+	return len(s.Fields)+len(s.Gone)+len(s.Exec)+len(s.Logs)+len(s.HTTP)+len(s.HTTPS) > 0 ||
 		s.Traffic != nil || s.Denied != nil || s.Token != nil || s.During != nil
 }
 

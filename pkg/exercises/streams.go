@@ -10,7 +10,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/transport/spdy"
@@ -19,10 +18,7 @@ import (
 
 // execIn runs a command in a pod's container and returns both of its outputs.
 func (r *run) execIn(ctx context.Context, pod *corev1.Pod, container string, command []string) (string, error) {
-	request := r.Kubernetes.CoreV1().RESTClient().Post().
-		Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("exec").
-		VersionedParams(&corev1.PodExecOptions{Container: container, Command: command, Stdout: true, Stderr: true}, scheme.ParameterCodec)
-	executor, err := r.executor(request)
+	executor, err := r.execution(pod, &corev1.PodExecOptions{Container: container, Command: command, Stdout: true, Stderr: true})
 	if err != nil {
 		return "", err
 	}
@@ -31,8 +27,11 @@ func (r *run) execIn(ctx context.Context, pod *corev1.Pod, container string, com
 	return output.String(), err
 }
 
-// executor speaks WebSocket, and SPDY with servers before v1.30 (KEP-4006), as kubectl does.
-func (r *run) executor(request *rest.Request) (remotecommand.Executor, error) {
+// execution speaks WebSocket, and SPDY with servers before v1.30 (KEP-4006), as kubectl does.
+func (r *run) execution(pod *corev1.Pod, options *corev1.PodExecOptions) (remotecommand.Executor, error) {
+	request := r.Kubernetes.CoreV1().RESTClient().Post().
+		Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("exec").
+		VersionedParams(options, scheme.ParameterCodec)
 	old, err := remotecommand.NewSPDYExecutor(r.Config, http.MethodPost, request.URL())
 	if err != nil {
 		return nil, err
@@ -83,7 +82,7 @@ func (r *run) forwarded(ctx context.Context, pod *corev1.Pod, port int) (string,
 	if err != nil {
 		return "", err
 	}
-	return get(ctx, fmt.Sprintf("http://127.0.0.1:%d/", ports[0].Local))
+	return get(ctx, http.DefaultClient, fmt.Sprintf("http://127.0.0.1:%d/", ports[0].Local))
 }
 
 func (r *run) forwarder(ctx context.Context, pod *corev1.Pod, port int) (*portforward.PortForwarder, chan struct{}, error) {
@@ -97,19 +96,4 @@ func (r *run) forwarder(ctx context.Context, pod *corev1.Pod, port int) (*portfo
 	ready := make(chan struct{})
 	forwarder, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, []string{fmt.Sprintf("0:%d", port)}, ctx.Done(), ready, io.Discard, io.Discard)
 	return forwarder, ready, err
-}
-
-// get is one request; the answer is bounded.
-func get(ctx context.Context, url string) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return "", err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
-	return string(body), err
 }

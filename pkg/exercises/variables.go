@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -130,6 +131,11 @@ func (r *run) surveyIngress(ctx context.Context) error {
 		return nil
 	}
 	r.variables["ingressClass"] = classes.Items[0].Name
+	for _, class := range classes.Items {
+		if class.Annotations[networkingv1.AnnotationIsDefaultIngressClass] == "true" {
+			r.variables["ingressClass"] = class.Name
+		}
+	}
 	return nil
 }
 
