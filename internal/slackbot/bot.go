@@ -146,8 +146,7 @@ func (b *Bot) openRecords() error {
 	restConfig, err := b.clusters.restConfig(home)
 	if err != nil {
 		return &actions.Error{
-			Message: "connecting to the home cluster: " + err.Error(),
-			Hint:    "run labbot in the cluster, or name a kubeconfig with --kubeconfig or KUBECONFIG",
+			Message: fmt.Sprintf("connecting to the home cluster %s: %v", home.Name, err),
 			Code:    actions.ExitUnreachable,
 			Err:     err,
 		}

@@ -2,6 +2,7 @@ package slackbot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -125,9 +126,9 @@ func (c *clusters) load(config ClusterConfig) (*rest.Config, error) {
 	loaded, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
 	switch {
 	case clientcmd.IsEmptyConfig(err):
-		return nil, fmt.Errorf("cluster %q: there is no kubeconfig", config.Name)
+		return nil, errors.New("there is no kubeconfig: run labbot in the cluster, or name one with --kubeconfig or KUBECONFIG, or in the configuration")
 	case err != nil:
-		return nil, fmt.Errorf("cluster %q: %w", config.Name, err)
+		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
 	return loaded, nil
 }
