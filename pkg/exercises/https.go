@@ -52,7 +52,7 @@ func (r *run) https(ctx context.Context, h HTTPS) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, httpsTimeout)
 	defer cancel()
-	through := &throughPod{run: r, pod: pod, address: h.Address}
+	through := &throughPod{run: r, pod: pod, address: h.Address, ended: make(chan error, 1)}
 	client := &http.Client{Transport: &http.Transport{
 		DialContext:       func(context.Context, string, string) (net.Conn, error) { return through.dial(ctx), nil },
 		TLSClientConfig:   &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12},
@@ -105,7 +105,6 @@ type throughPod struct {
 // dial returns at once; if nc fails, the connection breaks and failure says why. It ends with ctx.
 func (p *throughPod) dial(ctx context.Context) net.Conn {
 	near, far := net.Pipe()
-	p.ended = make(chan error, 1)
 	go func() {
 		defer far.Close()
 		p.ended <- p.pass(ctx, far)
