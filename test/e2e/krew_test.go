@@ -47,7 +47,7 @@ func TestKrew(t *testing.T) {
 	cluster := testcluster.New(t, testcluster.Options{})
 	sh.set("KUBECONFIG", cluster.Kubeconfig)
 	contains(t, sh.must("kubectl", cli.Plugin, "version"), "Client Version:  v0.1.0")
-	contains(t, sh.must("kubectl", cli.Plugin, "describe"), "k8s01")
+	contains(t, sh.must("kubectl", cli.Plugin, "describe"), "3, 3 ready")
 	checkCompletion(t, sh, store)
 	checkExitCode(t, sh)
 
