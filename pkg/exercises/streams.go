@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -22,9 +23,29 @@ func (r *run) execIn(ctx context.Context, pod *corev1.Pod, container string, com
 	if err != nil {
 		return "", err
 	}
-	var output bytes.Buffer
+	var output outputs
 	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &output, Stderr: &output})
 	return output.String(), err
+}
+
+// outputs collects what several streams write at once. A bytes.Buffer would lose some of it: io.Copy has it
+// read a stream by itself, and the one that ends last puts its length back to where it began.
+type outputs struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (o *outputs) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *outputs) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 // execution speaks WebSocket, and SPDY with servers before v1.30 (KEP-4006), as kubectl does.
