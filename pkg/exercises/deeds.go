@@ -56,23 +56,36 @@ func (r *run) lab(ctx context.Context, line string) error {
 	return nil
 }
 
+// makeNamespace makes a namespace or takes the one that is there. One that is going away, as after clean, is
+// waited for: whatever is put into it goes with it.
 func (r *run) makeNamespace(ctx context.Context, name string) error {
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: r.Labels}}
-	_, err := r.Kubernetes.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{FieldManager: r.FieldManager})
-	if apierrors.IsAlreadyExists(err) {
-		return r.checkNamespace(ctx, name)
+	limited, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	_, err := until(limited, func(ctx context.Context) (string, error) { return "", r.tryNamespace(ctx, name) })
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	return err
 }
 
-// checkNamespace refuses a namespace that is going away: whatever is put into it goes with it.
-func (r *run) checkNamespace(ctx context.Context, name string) error {
-	ns, err := r.Kubernetes.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
-	if err != nil {
-		return err
+func (r *run) tryNamespace(ctx context.Context, name string) error {
+	namespaces := r.Kubernetes.CoreV1().Namespaces()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: r.Labels}}
+	_, err := namespaces.Create(ctx, ns, metav1.CreateOptions{FieldManager: r.FieldManager})
+	switch {
+	case err == nil:
+		return nil
+	case !apierrors.IsAlreadyExists(err):
+		return &finalError{err}
 	}
-	if ns.DeletionTimestamp != nil {
-		return fmt.Errorf("it is still being deleted; try again in a moment")
+	ns, err = namespaces.Get(ctx, name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return err // it has just gone
+	case err != nil:
+		return &finalError{err}
+	case ns.DeletionTimestamp != nil:
+		return fmt.Errorf("it is still being deleted after %s", stepTimeout)
 	}
 	return nil
 }

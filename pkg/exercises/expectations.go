@@ -202,6 +202,9 @@ func (r *run) exec(ctx context.Context, e Exec) (string, error) {
 			return "", fmt.Errorf("%s printed %q, which does not match %q", what, oneLine(output), e.Matches)
 		}
 	}
+	if output == "" {
+		return "", nil
+	}
 	return fmt.Sprintf("pod/%s printed %q", pod.Name, oneLine(output)), nil
 }
 

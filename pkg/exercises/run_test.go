@@ -10,8 +10,10 @@ import (
 	"testing/fstest"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -132,6 +134,68 @@ func loadSteps(t *testing.T, name, steps string) *exercises.Set {
 		t.Fatal(err)
 	}
 	return set
+}
+
+// TestExec runs a command in a pod over and over: none of what it prints may get lost, and what it prints is
+// looked at while the streams still end.
+func TestExec(t *testing.T) {
+	const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: web, image: example.com/web}]}\n"
+	steps := `
+- expect: the pod runs
+  apply: [pod.yaml]
+  fields: [{kind: pod, name: web, path: .status.phase, equals: Running}]
+- expect: its host name is its own
+  exec:
+` + strings.Repeat("  - {kind: pod, name: web, command: [hostname], contains: web}\n", 20) + `
+- expect: what it prints is told if it fails
+  timeout: 1s
+  exec: [{kind: pod, name: web, command: [sh], contains: web}]
+`
+	text := "apiVersion: kubectl-lab.github.io/v1alpha1\nkind: Exercise\nname: exec\nnumber: 1\nsteps:" + steps
+	set, err := exercises.Load(fstest.MapFS{"01-exec/exercise.yaml": {Data: []byte(text)}, "01-exec/pod.yaml": {Data: []byte(pod)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := runExercise(t, newRunner(t, set), "exec")
+	if got := report.Count(exercises.Passed); got != 2 {
+		t.Errorf("%d steps passed, want 2", got)
+	}
+	if last := report.Outcomes[2]; last.Status != exercises.Failed || !strings.Contains(last.Message, "was not run") {
+		t.Errorf("the last step: %+v", last)
+	}
+}
+
+// TestRunAfterClean waits for a namespace that is going away, rather than put into it what goes with it.
+func TestRunAfterClean(t *testing.T) {
+	set := loadSteps(t, "again", `
+- expect: nothing is there
+  fields: [{kind: pod, count: "0"}]
+`)
+	r := newRunner(t, set)
+	e, _ := set.Find("again")
+	namespaces := r.Kubernetes.CoreV1().Namespaces()
+	held := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "lab-again", Labels: r.Labels, Finalizers: []string{"example.com/held"}}}
+	if _, err := namespaces.Create(t.Context(), held, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Clean(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	released := time.AfterFunc(time.Second, func() {
+		_, err := namespaces.Patch(t.Context(), "lab-again", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+		if err != nil {
+			t.Errorf("releasing the namespace: %v", err)
+		}
+	})
+	defer released.Stop()
+	report := runExercise(t, r, "again")
+	if !report.Passed() {
+		t.Errorf("not every step passed: %+v", report)
+	}
+	ns, err := namespaces.Get(t.Context(), "lab-again", metav1.GetOptions{})
+	if err != nil || ns.DeletionTimestamp != nil {
+		t.Errorf("the exercise ran in a namespace that is going away (%v)", err)
+	}
 }
 
 // TestFailure shows that an expectation which does not hold fails, says what was found, and ends the
