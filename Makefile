@@ -38,7 +38,7 @@ labcluster: ## Build bin/labcluster: a Kubernetes control plane in one binary (a
 	hack/build-labcluster.sh
 
 .PHONY: real
-real: ## Build what "labcluster up --real" runs: kubelet, containerd, images (about 15 minutes at first; root)
+real: ## Build what "labcluster up --real" runs: kubelet, containerd, images (about 10 minutes at first; root)
 	hack/install-real-deps.sh
 	hack/build-real.sh
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds what `labcluster up --real` runs into bin/real: kubelet, kubeadm, kubectl and kube-proxy (the
 # versions in cmd/labcluster/go.mod), containerd, runc, CoreDNS and the add-ons (hack/real/*/go.mod),
-# and the images. The first time takes about 15 minutes on 2 cores, besides bin/labcluster; a second
+# and the images. The first time takes about 10 minutes on 2 cores, besides bin/labcluster; a second
 # run takes a moment. Needs hack/install-real-deps.sh.
 #
 # Usage: hack/build-real.sh
