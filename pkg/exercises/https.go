@@ -1,13 +1,11 @@
 package exercises
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -123,7 +121,7 @@ func (p *throughPod) pass(ctx context.Context, conn net.Conn) error {
 	if err != nil {
 		return err
 	}
-	var problems bytes.Buffer
+	var problems outputs
 	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: conn, Stdout: conn, Stderr: &problems})
 	if err != nil {
 		return fmt.Errorf("nc: %w: %s", err, oneLine(problems.String()))
@@ -139,19 +137,4 @@ func (p *throughPod) failure() error {
 	default:
 		return nil
 	}
-}
-
-// get is one request; the answer is bounded.
-func get(ctx context.Context, client *http.Client, url string) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return "", err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
-	return string(body), err
 }

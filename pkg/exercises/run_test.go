@@ -125,11 +125,15 @@ func TestCleanKeepsOthers(t *testing.T) {
 	}
 }
 
-// loadSteps is an exercise of these steps, as the only one of its set.
-func loadSteps(t *testing.T, name, steps string) *exercises.Set {
+// loadSteps is an exercise of these steps and manifests by name, as the only one of its set.
+func loadSteps(t *testing.T, name, steps string, manifests map[string]string) *exercises.Set {
 	t.Helper()
 	text := fmt.Sprintf("apiVersion: kubectl-lab.github.io/v1alpha1\nkind: Exercise\nname: %s\nnumber: 1\nsteps:%s", name, steps)
-	set, err := exercises.Load(fstest.MapFS{"01-" + name + "/exercise.yaml": {Data: []byte(text)}})
+	files := fstest.MapFS{"01-" + name + "/exercise.yaml": {Data: []byte(text)}}
+	for file, manifest := range manifests {
+		files["01-"+name+"/"+file] = &fstest.MapFile{Data: []byte(manifest)}
+	}
+	set, err := exercises.Load(files)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,11 +155,7 @@ func TestExec(t *testing.T) {
   timeout: 1s
   exec: [{kind: pod, name: web, command: [sh], contains: web}]
 `
-	text := "apiVersion: kubectl-lab.github.io/v1alpha1\nkind: Exercise\nname: exec\nnumber: 1\nsteps:" + steps
-	set, err := exercises.Load(fstest.MapFS{"01-exec/exercise.yaml": {Data: []byte(text)}, "01-exec/pod.yaml": {Data: []byte(pod)}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := loadSteps(t, "exec", steps, map[string]string{"pod.yaml": pod})
 	report := runExercise(t, newRunner(t, set), "exec")
 	if got := report.Count(exercises.Passed); got != 2 {
 		t.Errorf("%d steps passed, want 2", got)
@@ -170,7 +170,7 @@ func TestRunAfterClean(t *testing.T) {
 	set := loadSteps(t, "again", `
 - expect: nothing is there
   fields: [{kind: pod, count: "0"}]
-`)
+`, nil)
 	r := newRunner(t, set)
 	e, _ := set.Find("again")
 	namespaces := r.Kubernetes.CoreV1().Namespaces()
@@ -208,7 +208,7 @@ func TestFailure(t *testing.T) {
   fields: [{kind: pod, name: nobody, path: .status.phase, equals: Running}]
 - expect: this is not tried
   fields: [{kind: pod, count: "0"}]
-`)
+`, nil)
 	report := runExercise(t, newRunner(t, set), "broken")
 	first, second := report.Outcomes[0], report.Outcomes[1]
 	if report.Passed() || first.Status != exercises.Failed || !strings.Contains(first.Message, "pod/nobody: there is none") || first.Hint == "" {
@@ -236,7 +236,7 @@ func TestInterruptedWait(t *testing.T) {
 - expect: a pod that nobody made runs
   timeout: 10m
   fields: [{kind: pod, name: nobody, path: .status.phase, equals: Running}]
-`)
+`, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	r := newRunner(t, set)

@@ -28,8 +28,9 @@ func (r *run) execIn(ctx context.Context, pod *corev1.Pod, container string, com
 	return output.String(), err
 }
 
-// outputs collects what several streams write at once. A bytes.Buffer would lose some of it: io.Copy has it
-// read a stream by itself, and the one that ends last puts its length back to where it began.
+// outputs collects what several streams write at once, possibly still while it is read: when ctx ends, nobody
+// waits for the streams. A bytes.Buffer would lose some of it: io.Copy has it read a stream by itself, and
+// the one that ends last puts its length back to where it began.
 type outputs struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -117,4 +118,19 @@ func (r *run) forwarder(ctx context.Context, pod *corev1.Pod, port int) (*portfo
 	ready := make(chan struct{})
 	forwarder, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, []string{fmt.Sprintf("0:%d", port)}, ctx.Done(), ready, io.Discard, io.Discard)
 	return forwarder, ready, err
+}
+
+// get is one request; the answer is bounded.
+func get(ctx context.Context, client *http.Client, url string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	return string(body), err
 }
